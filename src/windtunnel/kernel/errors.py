@@ -1,0 +1,36 @@
+"""The one error that handlers raise: an AWS error code with its message.
+
+Invariant: whatever reaches a client as a failure is an `AwsError`; its HTTP status comes from the service's model unless
+the raiser says otherwise (`status`), so that code and status cannot disagree with botocore.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class AwsError(Exception):
+    """An AWS API error.
+
+    code: the error's name as clients match it (`RepositoryDoesNotExistException`).
+    message: the text in AWS's manner.
+    status: the HTTP status; None means "as the model says, else 400".
+    extra: further members of the error shape (for example `{"BucketName": ...}`).
+    """
+
+    def __init__(self, code: str, message: str = "", *, status: int | None = None, extra: Mapping[str, Any] | None = None) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+        self.status = status
+        self.extra: Mapping[str, Any] = extra or {}
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+
+def not_built(service: str, operation: str, member: str | None = None) -> AwsError:
+    """The refusal that names itself: 501, nothing changed (promise 2: never fake a success)."""
+    what = f"{service}:{operation}" + (f" with {member}" if member else "")
+    return AwsError("NotImplemented", f"Windtunnel does not run {what} yet; nothing was changed.", status=501)
