@@ -1,0 +1,1 @@
+"""Sandboxes: the contract (`driver.py`), the drivers that keep it, and the images they run."""

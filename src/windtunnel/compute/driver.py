@@ -1,0 +1,323 @@
+"""The contract between the cloud and whatever runs its machines: builds, instances, functions.
+
+Why it exists: CodeBuild, EC2 and Lambda must not know whether a sandbox is a container under runc, a pod or a line in a test's
+script. They program against this module only; `tests/contract/test_driver.py` is the same contract as a test suite, run over
+every driver.
+
+The invariant it keeps: **a sandbox outlives the process that started it, and is never lost.** What a `Handle` says is enough
+to find the sandbox again after `kill -9` of the cloud, `start` with the same token never starts twice, and what has ended
+stays known as `Exited` until `remove`.
+
+Words. A *sandbox* has an id and a disk. A *boot* is one run of it, named by the token that `start` was given; a sandbox with
+`keep` may boot many times on the same disk, any other boots once. The *guest* is what runs inside.
+
+Threads. Every method may be called from any thread and may block (`start` about 0.1 s): call them from a job worker, never
+from the event loop. Calls about one id are put in line by the driver. Everything that waits is bounded.
+
+Errors. `SandboxError` (its text is meant for a user's log) or a subclass; nothing else, `ValueError` for a malformed spec aside.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Literal, Protocol, TypeAlias
+
+import msgspec
+
+ListenerKind: TypeAlias = Literal["endpoint", "metadata", "tls"]
+Stream: TypeAlias = Literal["stdout", "stderr"]
+
+GUEST_ENDPOINT_PORT = 61680
+"""Where the guest's 127.0.0.1:<endpoint port> leads, in its own network namespace. Nothing else of ours listens there."""
+
+GUEST_METADATA_PORT = 61681
+"""Where 169.254.169.254:80 (instance metadata) and 169.254.170.2:80 (container credentials) lead."""
+
+GUEST_TLS_PORT = 61682
+"""Where the guest's 127.0.0.1:<tls port> leads, if the cloud has one."""
+
+SANDBOX_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
+
+
+class SandboxError(Exception):
+    """The driver could not do it; the text says what and, if it is known, what to do about it."""
+
+
+class NotRunning(SandboxError):
+    """`exec` or `read_file` on a sandbox that has ended (or ended meanwhile)."""
+
+
+class NoSuchImage(SandboxError):
+    """The spec names an image that this machine does not have and cannot make."""
+
+
+class GuestFile(msgspec.Struct, frozen=True):
+    """A file put into the guest's disk before each boot.
+
+    path: absolute, as the guest sees it. Missing directories are made (0755, root). Links on the way are followed as the guest
+        would follow them, never out of its disk. Whatever is at the path is replaced, a link itself and not what it points to;
+        a directory there is an error.
+    mode: permission bits. user: name or number of the owner, resolved by the guest's /etc/passwd; its group is the user's.
+    """
+
+    path: str
+    content: bytes
+    mode: int = 0o644
+    user: str = "root"
+
+
+class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What to run. Serialisable; equal specs mean the same sandbox.
+
+    id: unique in this cloud, `[a-z0-9-]`, up to 63 characters (an instance id, a build's uuid).
+    image: "stock", or the hash that names an image (see `ImageStore`).
+    argv: the guest's first process (PID 1 in its own PID namespace). argv[0] is looked up in env's PATH. When it ends, everything
+        in the sandbox ends. Being PID 1 it gets SIGTERM only if it has a handler for it. Its stdin is empty.
+    env: the whole environment. PATH, HOME (of `user`) and HOSTNAME are added where they are missing, nothing else is.
+    cwd: absolute; made if it is missing.
+    user: name or number, resolved by the guest's /etc/passwd; supplementary groups come from its /etc/group.
+    hostname: the default is the id.
+    files: written before each boot.
+    memory: bytes, hard, no swap; beyond it the guest's processes are killed and `Exited.oom_killed` is true. None: no limit.
+    cpus: how many processors' worth of time, 0.25 is a quarter of one. None: no limit.
+    pids: how many processes and threads. None: 4096.
+    network: False leaves the loopback alone: the cloud's endpoint and the metadata address still answer, nothing else does.
+    ip: a fixed private address, from `Driver.reserve_address` or an earlier boot; None: the id's reserved address or a free one.
+        The address belongs to the id until `remove`. Ignored without network.
+    keep: the disk survives the end of a boot, and `start` with another token boots it again with its files.
+    """
+
+    id: str
+    image: str
+    argv: tuple[str, ...]
+    env: dict[str, str] = {}
+    cwd: str = "/"
+    user: str = "root"
+    hostname: str = ""
+    files: tuple[GuestFile, ...] = ()
+    memory: int | None = None
+    cpus: float | None = None
+    pids: int | None = None
+    network: bool = True
+    ip: str | None = None
+    keep: bool = False
+
+
+class Handle(msgspec.Struct, frozen=True, kw_only=True):
+    """One boot, findable by any later process of this cloud on this machine. Store it as it is; compare by `id` and `token`.
+
+    driver: the driver's name. token: as given to `start`. directory: the sandbox's directory on the host.
+    pid, start_time: the guest's first process as the host numbers it, and field 22 of its /proc/PID/stat; with `boot_id` (of the
+        host) they name a process for ever, because pids are used again.
+    shim_pid, shim_start_time: the same for the supervisor that holds the guest; 0 where a driver has none.
+    ip: the guest's address, reachable from the host; None without network.
+    started_at: seconds since the epoch.
+    """
+
+    driver: str
+    id: str
+    token: str
+    directory: str
+    pid: int
+    start_time: int
+    boot_id: str
+    shim_pid: int
+    shim_start_time: int
+    ip: str | None
+    started_at: float
+
+
+class Running(msgspec.Struct, frozen=True, tag=True):
+    """The guest's first process is alive."""
+
+
+class Exited(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The boot has ended, its log is complete, and this is durable.
+
+    Exactly one of code (0-255) and signal is set, unless `lost`: then nobody saw the end (the host was restarted, the supervisor was
+    killed) and both are None.
+    oom_killed: some process of it was killed for memory. If the first process survived that, `code` is its own answer.
+    ended_at: seconds since the epoch. memory_peak: bytes, None where the kernel does not say.
+    reason: one line for a log.
+    """
+
+    code: int | None
+    signal: int | None
+    oom_killed: bool
+    ended_at: float
+    memory_peak: int | None = None
+    lost: bool = False
+    reason: str = ""
+
+    @property
+    def succeeded(self) -> bool:
+        return self.code == 0
+
+
+class Gone(msgspec.Struct, frozen=True, tag=True):
+    """Nothing of this boot is known: it was removed, or its sandbox has booted again since and the old record was dropped."""
+
+
+Status: TypeAlias = Running | Exited | Gone
+
+
+class LogFrame(msgspec.Struct, frozen=True):
+    """What one read from the guest gave. Not a line: it may hold many, end within one, or split a UTF-8 character.
+
+    time: seconds since the epoch, when the supervisor read it. Frames are in the order of reading, times never decrease within a boot.
+    """
+
+    time: float
+    stream: Stream
+    data: bytes
+
+
+class ExecResult(msgspec.Struct, frozen=True, kw_only=True):
+    """How a command inside ended. Exactly one of code and signal is set, unless it timed out (then it was killed and both are None).
+
+    stdout and stderr hold at most the first 16 MiB each; `truncated` says that there was more.
+    """
+
+    code: int | None
+    signal: int | None
+    stdout: bytes
+    stderr: bytes
+    timed_out: bool = False
+    truncated: bool = False
+
+
+class ImageStore(Protocol):
+    """Where root filesystems come from (`compute/image.py`)."""
+
+    def rootfs(self, image: str) -> list[Path]:
+        """The image's layers as directories, top first: immutable, and owned by host ids shifted by 100000.
+
+        Makes what is missing if it can (the stock image: half a minute, once). Raises NoSuchImage.
+        """
+        ...
+
+
+Serve: TypeAlias = Callable[[str, ListenerKind, socket.socket], Callable[[], None]]
+"""Called as `serve(sandbox id, kind, listening socket)` for every listener of a sandbox: before its first instruction runs, and
+again by `recover`. Whoever connects there is that sandbox: the listener is the caller's identity, addresses and names are not.
+It owns the socket from then on and returns a function that ends the service and closes the socket; the driver calls that once,
+from any thread, when the sandbox has ended or the driver is closed (an open listener would keep the dead sandbox's network).
+The supervisor holds the listener too: while no cloud runs, connections wait in its backlog and are served by the next one."""
+
+Watcher: TypeAlias = Callable[[Handle, Exited], None]
+
+
+class Driver(Protocol):
+    """What every driver does. `name` is stored in handles."""
+
+    name: str
+
+    def available(self) -> str | None:
+        """None if sandboxes can run here, else why not and what to do about it. Cheap; starts nothing."""
+        ...
+
+    def start(self, spec: SandboxSpec, token: str) -> Handle:
+        """Boot the sandbox and return when its first process has been told to run; logs and exit come later.
+
+        The same token again returns the same boot's handle, running or ended, whatever the spec says: a repeat is a no-op, also
+        from another process after a crash. A crash before this returns leaves either the boot running (a repeat finds it) or
+        nothing of it. Another token: boots a kept disk again if its last boot has ended (the image stays that of the first boot);
+        SandboxError if it still runs, or if the disk was not kept. A command that cannot be executed is SandboxError here.
+        """
+        ...
+
+    def recover(self) -> list[Handle]:
+        """Call once in a new process before anything else: what runs now, as handles.
+
+        Attaches the listeners of every running sandbox (`serve`), watches for exits again, records the end of those that died
+        without a record, and sweeps what half-done starts and removals left. Ended sandboxes are not listed; `status` knows them.
+        """
+        ...
+
+    def status(self, handle: Handle) -> Status:
+        """What is true now."""
+        ...
+
+    def watch(self, handle: Handle, callback: Watcher) -> None:
+        """Call `callback(handle, exited)` exactly once when the boot has ended (at once, if it has), on a thread of the driver's.
+
+        It must be quick (signal a job) and must not call the driver. Watches do not outlive the process: set them again after
+        `recover`. A boot that is removed while it is watched counts as ended (it was killed). An unknown one is SandboxError.
+        """
+        ...
+
+    def logs(self, handle: Handle, offset: int, limit: int = 1 << 20) -> tuple[list[LogFrame], int]:
+        """Frames from `offset` on, about `limit` bytes of them and at least one if there is one, and the offset after them.
+
+        Offsets are opaque but for 0, the beginning; use only those returned. Safe while the guest writes: only whole frames are
+        seen. The offset unchanged means nothing more yet; and nothing more ever, if `status` said Exited before the call.
+        An unknown boot has no frames.
+        """
+        ...
+
+    def exec(
+        self,
+        handle: Handle,
+        argv: tuple[str, ...],
+        env: Mapping[str, str] | None = None,
+        cwd: str = "/",
+        stdin: bytes = b"",
+        timeout: float = 60.0,
+        user: str = "root",
+    ) -> ExecResult:
+        """Run a command inside, under the same confinement, and wait for it (not for children that it leaves in the background).
+
+        env: added to the spec's environment. timeout: seconds, then its whole process group is killed. A command that cannot be
+        executed gives code 126 or 127 with the reason in stderr. Raises NotRunning.
+        """
+        ...
+
+    def read_file(self, handle: Handle, path: str, limit: int = 64 << 20) -> bytes:
+        """A regular file's content as the guest sees it, links resolved inside its disk. FileNotFoundError, IsADirectoryError or
+        another OSError as open() would; OSError(EFBIG) beyond `limit` bytes. Raises NotRunning.
+        """
+        ...
+
+    def stop(self, handle: Handle, grace: float = 10.0) -> Exited | Gone:
+        """SIGTERM to the first process, after `grace` seconds SIGKILL to all; returns when the end is recorded. Repeatable."""
+        ...
+
+    def remove(self, sandbox: Handle | str) -> None:
+        """End it if it runs (without grace), delete its disk, records, address and every other trace. What is gone is success."""
+        ...
+
+    def orphans(self, known_ids: Collection[str]) -> list[str]:
+        """Ids that this driver has any trace of (running, ended, or only an address) and that are not in `known_ids`.
+
+        After a crash nobody owns these: `remove` each.
+        """
+        ...
+
+    def reserve_address(self, sandbox_id: str) -> str | None:
+        """The private address that the sandbox will have; the same one for the same id until `remove`. None if it will have none."""
+        ...
+
+    def subnet(self) -> str | None:
+        """The network that the addresses are from (`172.31.16.0/20`), stable for this data directory; None if there is none."""
+        ...
+
+    def close(self, remove_network: bool = False) -> None:
+        """End the watching and the listeners' service; sandboxes go on. `remove_network`: and if none runs, take the bridge away."""
+        ...
+
+
+def check_spec(spec: SandboxSpec) -> None:
+    """Raise ValueError, with what is wrong, for a spec that no driver could run."""
+    if not SANDBOX_ID.match(spec.id):
+        raise ValueError(f"sandbox id {spec.id!r}: a letter or digit, then letters, digits and hyphens, lower case, at most 63")
+    if not spec.argv or not all(isinstance(a, str) and "\0" not in a for a in spec.argv):
+        raise ValueError("argv must name a command, without NUL characters")
+    for path in (spec.cwd, *(f.path for f in spec.files)):
+        if not path.startswith("/") or "\0" in path:
+            raise ValueError(f"{path!r} is not an absolute path")
+    for name, value in spec.env.items():
+        if not name or "=" in name or "\0" in name + value:
+            raise ValueError(f"environment variable {name!r} cannot be passed to a process")
