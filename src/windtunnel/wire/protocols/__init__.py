@@ -1,0 +1,1 @@
+"""One codec per AWS protocol, compiled from the service model into closures."""
