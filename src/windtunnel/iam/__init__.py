@@ -1,0 +1,1 @@
+"""Who may do what: policy documents are parsed, compiled and evaluated here, as pure functions."""
