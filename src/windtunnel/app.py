@@ -1,0 +1,182 @@
+"""The composition root: the only module that knows every part. It puts the parts together and takes them apart again.
+
+Order at start: lock, store, services, identity, compute found again, runs resumed, listeners opened, "ready". At the end
+(SIGTERM): listeners closed, runs left as recorded, sandboxes stopped, store closed. After kill -9 the start does the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import pkgutil
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from windtunnel.events.pump import Pump
+from windtunnel.jobs.engine import Boundary, Engine, _no_boundary
+from windtunnel.kernel.clock import Clock, SystemClock
+from windtunnel.kernel.cloud import BlobRef, Blobs, Body, Identity
+from windtunnel.kernel.context import Context, Event, Reply, Wait
+from windtunnel.kernel.errors import not_built
+from windtunnel.kernel.ids import Ids, SystemIds
+from windtunnel.kernel.registry import OPERATIONS, STARTERS
+from windtunnel.store.blobs import FileBlobs
+from windtunnel.store.sqlite import SqliteStore, SqliteTx
+from windtunnel.store.writer import Writer
+
+log = logging.getLogger("windtunnel")
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What `up` was told. data: the directory of this cloud; port 0 asks for any free one; tls_port None means none."""
+
+    data: Path
+    port: int = 4566
+    tls_port: int | None = None
+    pace: float = 1.0
+    region: str = "us-east-1"
+    account: str = "000000000000"
+
+
+def load_services() -> None:
+    """Import every service and gateway package, so that their decorators register what they build."""
+    import windtunnel.services
+
+    for module in sorted(pkgutil.iter_modules(windtunnel.services.__path__), key=lambda m: m.name):
+        importlib.import_module(f"windtunnel.services.{module.name}")
+
+
+class WindtunnelCloud:
+    """kernel.cloud.Cloud, put together from the real parts."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        clock: Clock | None = None,
+        ids: Ids | None = None,
+        boundary: Boundary = _no_boundary,
+    ) -> None:
+        load_services()
+        from windtunnel.services.events.delivery import fan_out
+        from windtunnel.services.iam.identity import StoreIdentity
+
+        self.settings = settings
+        self.data = settings.data
+        self.loop = loop
+        self.clock: Clock = clock or SystemClock(settings.pace)
+        self.ids: Ids = ids or SystemIds()
+        self.endpoint = f"http://127.0.0.1:{settings.port}"
+        self.store = SqliteStore(settings.data / "cloud.db")
+        self.blobs: Blobs = FileBlobs(settings.data / "blobs")
+        self.writer = Writer(self.store, loop)
+        self.engine = Engine(self.store, self.writer, loop, self, boundary)
+        self.pump = Pump(self.writer, loop, self, fan_out)
+        self.identity: Identity = StoreIdentity()
+        self._parts: dict[str, Any] = {}
+        self._waiters: dict[str, set[asyncio.Future[None]]] = defaultdict(set)
+
+    # -- kernel.cloud.Cloud -----------------------------------------------------------------------------------------
+
+    def call(self, ctx: Context, service: str, operation: str, args: dict[str, Any]) -> Reply:
+        """An operation in this transaction, authorized as ctx.principal, undone alone when it raises."""
+        found = OPERATIONS.get((service, operation))
+        if found is None:
+            raise not_built(service, operation)
+        if found.body == "stage":
+            args = {**args, **{name: self._as_body(value) for name, value in args.items() if isinstance(value, bytes | BlobRef)}}
+        self.identity.check(ctx, found.authorize(ctx, **args))
+        if found.kind == "read":
+            result = found.handler(ctx, **args)
+        else:
+            result = self._in_savepoint(ctx, found.handler, args)
+        return result.otherwise if isinstance(result, Wait) else result
+
+    def _as_body(self, value: bytes | BlobRef) -> Body:
+        return Body(value if isinstance(value, BlobRef) else self.blobs.small(value))
+
+    def _in_savepoint(self, ctx: Context, handler: Callable[..., Any], args: dict[str, Any]) -> Any:
+        if not isinstance(ctx.tx, SqliteTx):
+            raise TypeError("writes need a transaction of the store")
+        db = ctx.tx.connection
+        db.execute("SAVEPOINT call")
+        try:
+            result = handler(ctx, **args)
+        except BaseException:
+            db.execute("ROLLBACK TO call")
+            db.execute("RELEASE call")
+            raise
+        db.execute("RELEASE call")
+        return result
+
+    def append_event(self, ctx: Context, event: Event) -> None:
+        self.pump.append(ctx, event)
+
+    def start_job(self, ctx: Context, kind: str, run_id: str, args: dict[str, Any]) -> None:
+        self.engine.start(ctx, kind, run_id, args)
+
+    def signal(self, ctx: Context, name: str, payload: Any) -> None:
+        self.engine.signal(ctx, name, payload)
+
+    def notify(self, ctx: Context, name: str) -> None:
+        ctx.tx.after_commit(lambda: self._wake_waiters(name))
+
+    def _wake_waiters(self, name: str) -> None:
+        for future in self._waiters.pop(name, ()):
+            if not future.done():
+                future.set_result(None)
+
+    async def wait_for(self, name: str, timeout: float) -> bool:
+        """Wait for a notification (loop). False at the timeout."""
+        future = self.loop.create_future()
+        self._waiters[name].add(future)
+        try:
+            await asyncio.wait_for(future, timeout)
+            return True
+        except TimeoutError:
+            return False
+        finally:
+            self._waiters.get(name, set()).discard(future)
+            if not self._waiters.get(name):
+                self._waiters.pop(name, None)
+
+    def part(self, name: str) -> Any:
+        return self._parts[name]
+
+    def add_part(self, name: str, part: Any) -> None:
+        self._parts[name] = part
+
+    def after(self, seconds: float, action: Callable[[], None]) -> None:
+        self.loop.call_soon_threadsafe(self.loop.call_later, seconds, action)
+
+    # -- for gateways, starters and followers -------------------------------------------------------------------------
+
+    def context(self, tx: SqliteTx, account: str, region: str, cause: str = "") -> Context:
+        """A context of the cloud's own, in some account and region."""
+        from windtunnel.kernel.principal import Principal
+        from windtunnel.kernel.scope import Scope
+
+        return Context(tx.within(account, region), Scope(account, region), Principal.service("windtunnel", account), self, cause=cause)
+
+    def start_up(self) -> None:
+        """Repair, find again, resume: after this the cloud may answer."""
+        for starter in STARTERS:
+            starter(self)
+        self.engine.resume_all()
+        self.pump.kick()
+
+    async def shut_down(self) -> None:
+        """End in order; nothing that was accepted is lost, for everything is recorded."""
+        self.engine.close()
+        for part in reversed(list(self._parts.values())):
+            close = getattr(part, "close", None)
+            if close is not None:
+                await self.loop.run_in_executor(None, close)
+        await self.writer.close()
+        self.store.close()

@@ -1,0 +1,1 @@
+"""Wires that are not the AWS API: git smart HTTP, instance metadata."""

@@ -1,0 +1,286 @@
+"""Drives runs: claims what is ready, replays it over its recorded steps, parks it, and finds everything again after a crash.
+
+Invariants: one thread at a time drives a run; a step's record and its change commit together; a run that waits holds no
+thread. One process owns the data directory (a lock on it), so a run found at start has no living owner and is taken over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import msgspec
+
+from windtunnel.jobs.run import JOBS, Cancelled, ContinueAsNew, Parked, Run
+from windtunnel.kernel.cloud import Cloud
+from windtunnel.kernel.context import Context
+from windtunnel.kernel.errors import AwsError
+from windtunnel.kernel.principal import Principal
+from windtunnel.kernel.scope import Scope
+from windtunnel.store.sqlite import SqliteStore, SqliteTx
+from windtunnel.store.writer import Writer
+
+T = TypeVar("T")
+log = logging.getLogger("windtunnel.jobs")
+Boundary = Callable[[str, str, str], None]
+WORKERS = 32
+
+
+def _no_boundary(kind: str, step: str, when: str) -> None:
+    """Production passes every boundary; the crash suite puts a SIGKILL here."""
+
+
+class Engine:
+    """The job worker of one server process."""
+
+    def __init__(
+        self, store: SqliteStore, writer: Writer, loop: asyncio.AbstractEventLoop, cloud: Cloud, boundary: Boundary = _no_boundary
+    ) -> None:
+        self._store = store
+        self._writer = writer
+        self._loop = loop
+        self._cloud = cloud
+        self._boundary = boundary
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="job")
+        self._lock = threading.Lock()
+        self._driving: set[str] = set()
+        self._again: set[str] = set()
+        self._kinds: dict[str, str] = {}
+        self._stopping = False
+
+    # -- inside a write transaction -------------------------------------------------------------------------------
+
+    def start(self, ctx: Context, kind: str, run_id: str, args: dict[str, Any]) -> None:
+        """Record a new run; it is driven once the transaction commits. A run id that exists is left alone (idempotent)."""
+        definition = JOBS[kind]
+        db = _connection(ctx)
+        inserted = db.execute(
+            "INSERT OR IGNORE INTO run (id, kind, version, account, region, cause, args, state, created) VALUES (?,?,?,?,?,?,?,'ready',?)",
+            (run_id, kind, definition.version, ctx.scope.account, ctx.scope.region, ctx.cause, msgspec.json.encode(args), ctx.now),
+        ).rowcount
+        if inserted:
+            ctx.tx.after_commit(lambda: self.wake(run_id))
+
+    def signal(self, ctx: Context, name: str, payload: Any) -> None:
+        """Leave a signal and wake whoever waits for it."""
+        db = _connection(ctx)
+        db.execute("INSERT INTO signal (name, payload) VALUES (?,?)", (name, msgspec.json.encode(payload)))
+        for (run_id,) in db.execute("SELECT run FROM waiting WHERE name=?", (name,)).fetchall():
+            ctx.tx.after_commit(lambda run_id=run_id: self.wake(run_id))  # type: ignore[misc]
+
+    def cancel(self, ctx: Context, run_id: str) -> None:
+        """Ask a run to end at its next boundary."""
+        db = _connection(ctx)
+        if db.execute("UPDATE run SET cancelled=1 WHERE id=? AND state IN ('ready','parked')", (run_id,)).rowcount:
+            ctx.tx.after_commit(lambda: self.wake(run_id))
+
+    # -- driving --------------------------------------------------------------------------------------------------
+
+    def resume_all(self) -> int:
+        """Take over every run that had not ended. Returns how many."""
+        with self._store.thread_snapshot("", "") as tx:
+            rows = tx.connection.execute("SELECT id, kind FROM run WHERE state IN ('ready','parked') ORDER BY created").fetchall()
+        for run_id, kind in rows:
+            if kind in JOBS:
+                self.wake(run_id)
+            else:
+                log.error("run %s is of the unknown kind %s and stays as it is", run_id, kind)
+        return len(rows)
+
+    def wake(self, run_id: str) -> None:
+        """Have a run driven soon (any thread)."""
+        with self._lock:
+            if self._stopping:
+                return
+            if run_id in self._driving:
+                self._again.add(run_id)
+                return
+            self._driving.add(run_id)
+        self._pool.submit(self._drive, run_id)
+
+    def _drive(self, run_id: str) -> None:
+        try:
+            self._pass(run_id)
+        except Exception:  # the job worker's edge: nothing may end the pool's thread in silence
+            if not self._stopping:
+                log.exception("run %s could not be driven", run_id)
+        with self._lock:
+            self._driving.discard(run_id)
+            again = run_id in self._again
+            self._again.discard(run_id)
+        if again:
+            self.wake(run_id)
+
+    def _pass(self, run_id: str) -> None:
+        with self._store.thread_snapshot("", "") as tx:
+            row = tx.connection.execute(
+                "SELECT kind, account, region, cause, args, state, cancelled FROM run WHERE id=?", (run_id,)
+            ).fetchone()
+            if row is None or row[5] not in ("ready", "parked"):
+                return
+            steps = dict(tx.connection.execute("SELECT name, result FROM step WHERE run=?", (run_id,)).fetchall())
+        kind, account, region, cause, args, _, cancelled = row
+        self._kinds[run_id] = kind
+        definition = JOBS[kind]
+        arguments = msgspec.json.decode(args)
+        run = Run(self, run_id, Scope(account, region), cause, steps)
+        try:
+            if cancelled:
+                raise Cancelled
+            self._boundary(kind, "", "begin")
+            result = definition.function(run, **arguments)
+        except Parked:
+            return
+        except Cancelled:
+            self._end(run, "cancelled", None, None)
+        except ContinueAsNew as again:
+            self._renew(run, again.args_of_next)
+        except Exception as error:  # the job worker's edge: the run fails, its service is told in the same transaction
+            if self._stopping:
+                return
+            log.exception("job %s (%s) failed", kind, run_id)
+            text = str(error) if isinstance(error, AwsError) else "".join(traceback.format_exception_only(error)).strip()
+            self._end(run, "failed", None, text, lambda ctx: definition.failed(ctx, text, **arguments) if definition.failed else None)
+        else:
+            self._end(run, "done", result, None)
+        self._kinds.pop(run_id, None)
+
+    def _end(self, run: Run, state: str, result: Any, error: str | None, also: Callable[[Context], None] | None = None) -> None:
+        def work(tx: SqliteTx) -> None:
+            ctx = self._context(tx, run)
+            if also is not None:
+                also(ctx)
+            tx.connection.execute(
+                "UPDATE run SET state=?, result=?, error=?, ended=?, wake_at=NULL, waiting='[]' WHERE id=?",
+                (state, msgspec.json.encode(result), error, ctx.now, run.id),
+            )
+            tx.connection.execute("DELETE FROM waiting WHERE run=?", (run.id,))
+
+        self._boundary(self._kinds.get(run.id, ""), "", "end")
+        self._writer.submit_threadsafe(work).result()
+
+    def _renew(self, run: Run, args: dict[str, Any]) -> None:
+        def work(tx: SqliteTx) -> None:
+            tx.connection.execute("DELETE FROM step WHERE run=?", (run.id,))
+            tx.connection.execute("UPDATE run SET state='ready', args=?, wake_at=NULL WHERE id=?", (msgspec.json.encode(args), run.id))
+            tx.after_commit(lambda: self.wake(run.id))
+
+        self._writer.submit_threadsafe(work).result()
+
+    # -- steps, called from the job's thread ------------------------------------------------------------------------
+
+    def run_tx(self, run: Run, name: str, fn: Callable[[Context], T]) -> T:
+        kind = self._kinds.get(run.id, "")
+
+        def work(tx: SqliteTx) -> tuple[T, bytes]:
+            self._refuse_cancelled(tx, run)
+            result = fn(self._context(tx, run))
+            recorded = msgspec.json.encode(result)
+            self._record(tx, run.id, name, recorded)
+            return result, recorded
+
+        self._boundary(kind, name, "before")
+        result, recorded = self._writer.submit_threadsafe(work).result()
+        run._steps[name] = recorded
+        self._boundary(kind, name, "after")
+        return result
+
+    def run_effect(self, run: Run, name: str, fn: Callable[[str], T]) -> T:
+        kind = self._kinds.get(run.id, "")
+        self._boundary(kind, name, "before")
+        result = fn(f"{run.id}/{name}")
+        self._boundary(kind, name, "inside")
+        recorded = msgspec.json.encode(result)
+        self._writer.submit_threadsafe(lambda tx: self._record(tx, run.id, name, recorded)).result()
+        run._steps[name] = recorded
+        self._boundary(kind, name, "after")
+        return result
+
+    def park(self, run: Run, name: str, signals: list[str], seconds: float | None) -> None:
+        """Record the step if its signal is there or its time has come; else give the thread back (raises Parked)."""
+        kind = self._kinds.get(run.id, "")
+
+        def work(tx: SqliteTx) -> tuple[bytes | None, float | None]:
+            self._refuse_cancelled(tx, run)
+            db = tx.connection
+            now = self._cloud.clock.now()
+            for signal in signals:
+                row = db.execute("SELECT seq, payload FROM signal WHERE name=? ORDER BY seq LIMIT 1", (signal,)).fetchone()
+                if row is not None:
+                    db.execute("DELETE FROM signal WHERE seq=?", (row[0],))
+                    return self._unpark(tx, run, name, msgspec.json.encode([signal, msgspec.Raw(row[1])])), None
+            deadline = self._deadline(tx, run, name, now, seconds)
+            if deadline is not None and now >= deadline:
+                return self._unpark(tx, run, name, b"null"), None
+            db.executemany("INSERT OR IGNORE INTO waiting VALUES (?,?)", [(signal, run.id) for signal in signals])
+            db.execute(
+                "UPDATE run SET state='parked', waiting=?, wake_at=? WHERE id=?", (msgspec.json.encode(signals).decode(), deadline, run.id)
+            )
+            return None, deadline
+
+        self._boundary(kind, name, "before")
+        recorded, deadline = self._writer.submit_threadsafe(work).result()
+        if recorded is not None:
+            run._steps[name] = recorded
+            self._boundary(kind, name, "after")
+            return
+        if deadline is not None:
+            delay = max(0.0, deadline - self._cloud.clock.now())
+            self._loop.call_soon_threadsafe(self._loop.call_later, delay, self.wake, run.id)
+        raise Parked
+
+    def _unpark(self, tx: SqliteTx, run: Run, name: str, recorded: bytes) -> bytes:
+        self._record(tx, run.id, name, recorded)
+        tx.connection.execute("DELETE FROM waiting WHERE run=?", (run.id,))
+        tx.connection.execute("DELETE FROM step WHERE run=? AND name=?", (run.id, name + "@deadline"))
+        tx.connection.execute("UPDATE run SET state='ready', waiting='[]', wake_at=NULL WHERE id=?", (run.id,))
+        return recorded
+
+    def _deadline(self, tx: SqliteTx, run: Run, name: str, now: float, seconds: float | None) -> float | None:
+        """When this wait ends: fixed at its first parking, so that a replay does not begin it anew."""
+        if seconds is None:
+            return None
+        row = tx.connection.execute("SELECT result FROM step WHERE run=? AND name=?", (run.id, name + "@deadline")).fetchone()
+        if row is not None:
+            fixed: float = msgspec.json.decode(row[0])
+            return fixed
+        self._record(tx, run.id, name + "@deadline", msgspec.json.encode(now + seconds))
+        return now + seconds
+
+    def _record(self, tx: SqliteTx, run_id: str, name: str, result: bytes) -> None:
+        tx.connection.execute(
+            "INSERT INTO step VALUES (?,?,(SELECT count(*) FROM step WHERE run=?),?)",
+            (run_id, name, run_id, result),
+        )
+
+    def _refuse_cancelled(self, tx: SqliteTx, run: Run) -> None:
+        row = tx.connection.execute("SELECT cancelled FROM run WHERE id=?", (run.id,)).fetchone()
+        if row is not None and row[0]:
+            raise Cancelled
+
+    def _context(self, tx: SqliteTx, run: Run) -> Context:
+        scope = run.scope
+        return Context(
+            tx.within(scope.account, scope.region), scope, Principal.service("windtunnel", scope.account), self._cloud, cause=run.cause
+        )
+
+    def paced(self, seconds: float) -> float:
+        return self._cloud.clock.paced(seconds)
+
+    def close(self) -> None:
+        """Stop driving; runs stay as they are recorded and go on at the next start."""
+        with self._lock:
+            self._stopping = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _connection(ctx: Context) -> Any:
+    tx = ctx.tx
+    if not isinstance(tx, SqliteTx):
+        raise TypeError("runs are recorded in a write transaction of the store")
+    return tx.connection

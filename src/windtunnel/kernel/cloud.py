@@ -1,0 +1,114 @@
+"""The seams through which handlers reach what the composition root put together.
+
+Invariant: kernel knows only these protocols; `app.py` alone knows what stands behind them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from windtunnel.kernel.clock import Clock
+from windtunnel.kernel.ids import Ids
+from windtunnel.kernel.principal import Credential, Principal
+
+if TYPE_CHECKING:
+    from windtunnel.kernel.context import Context, Event, Need, Reply
+    from windtunnel.kernel.records import Tx
+
+
+class BlobRef(msgspec.Struct, frozen=True):
+    """A durable blob. sha256 is its name (hex); md5 hex; size in bytes; small ones live inside `inline`."""
+
+    sha256: str
+    size: int
+    md5: str
+    inline: bytes | None = None
+
+
+class Body(msgspec.Struct, frozen=True):
+    """A request body that was staged before the transaction, or bytes given by an in-process caller."""
+
+    ref: BlobRef
+    checksums: tuple[tuple[str, str], ...] = ()
+    """Checksums that the client sent and that were verified: (`crc32`, base64)."""
+
+
+class BlobRange(msgspec.Struct, frozen=True):
+    """A part of a blob, as a streaming answer: the wire sends it in chunks."""
+
+    ref: BlobRef
+    offset: int
+    length: int
+
+
+class BlobWriter(Protocol):
+    def write(self, data: bytes) -> None: ...
+
+    def finish(self) -> BlobRef:
+        """Fsynced and named; afterwards a row may refer to it."""
+
+    def discard(self) -> None: ...
+
+
+class Blobs(Protocol):
+    """Content-addressed files. Never called inside a write transaction except `small` and `read_inline`."""
+
+    def small(self, data: bytes) -> BlobRef:
+        """A blob held inline by the record that refers to it (no file, no I/O): for up to INLINE_LIMIT bytes."""
+
+    def put(self, data: bytes) -> BlobRef: ...
+
+    def writer(self) -> BlobWriter: ...
+
+    def path(self, ref: BlobRef) -> Path:
+        """The file of a blob that is not inline."""
+
+    def read(self, ref: BlobRef, offset: int = 0, length: int | None = None) -> bytes: ...
+
+
+class Identity(Protocol):
+    """Who is who, and what they may do: implemented by services/iam, used by wire, guard and jobs."""
+
+    def credential(self, tx: Tx, access_key: str) -> Credential | None:
+        """The credential of an active access key or session; None when unknown, inactive or deleted. Cached."""
+
+    def check(self, ctx: Context, needs: Iterable[Need]) -> None:
+        """Raise AwsError("AccessDenied", words) unless the caller may do all of it."""
+
+    def assume_for_service(self, ctx: Context, role_arn: str, session_name: str, service: str) -> Principal:
+        """The session principal of a role that trusts the service; AwsError AccessDenied otherwise."""
+
+    def issue(self, ctx: Context, principal: Principal, seconds: float) -> Credential:
+        """Temporary credentials for a principal (write transaction)."""
+
+
+class Cloud(Protocol):
+    """What a Context offers beyond its transaction."""
+
+    clock: Clock
+    ids: Ids
+    blobs: Blobs
+    identity: Identity
+    endpoint: str
+    """The URL under which clients (and sandboxes) reach this cloud: `http://127.0.0.1:4566`."""
+    data: Path
+
+    def call(self, ctx: Context, service: str, operation: str, args: dict[str, Any]) -> Reply: ...
+
+    def append_event(self, ctx: Context, event: Event) -> None: ...
+
+    def start_job(self, ctx: Context, kind: str, run_id: str, args: dict[str, Any]) -> None: ...
+
+    def signal(self, ctx: Context, name: str, payload: Any) -> None: ...
+
+    def notify(self, ctx: Context, name: str) -> None: ...
+
+    def part(self, name: str) -> Any:
+        """A part that the composition root registered for services: "compute" (Driver), "git", …"""
+
+    def after(self, seconds: float, action: Callable[[], None]) -> None:
+        """Run on the loop after some seconds; lost at a restart (use jobs for what must not be)."""

@@ -1,0 +1,96 @@
+"""What is kept, and the one interface through which it is kept.
+
+Invariant: a record is found under (kind, scope, key) only; its declared indexes always agree with its fields, because the
+store derives them inside the same transaction that writes the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
+
+import msgspec
+
+RecordScope = Literal["region", "account", "cloud"]
+
+
+class Record(msgspec.Struct, kw_only=True):
+    """A stored document. Subclasses set KIND (unique, `service.noun`), SCOPE, and implement `key()`.
+
+    INDEXES: index name -> field name, or a function from the record to the value(s) under which it is found.
+    SCHEMA: raised when the shape changes; MIGRATIONS[n] turns a raw document of schema n into n+1.
+    """
+
+    KIND: ClassVar[str]
+    SCOPE: ClassVar[RecordScope] = "region"
+    SCHEMA: ClassVar[int] = 1
+    INDEXES: ClassVar[Mapping[str, str | Callable[[Any], Iterable[str]]]] = {}
+    MIGRATIONS: ClassVar[Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
+
+    def key(self) -> str:
+        """The record's name within its kind and scope."""
+        raise TypeError(f"{type(self).__name__} has no key()")
+
+
+R = TypeVar("R", bound=Record)
+
+
+class Conflict(Exception):
+    """A put with an expected version met another one, or an insert met an existing record."""
+
+
+class Tx(Protocol):
+    """A transaction, bound to a scope (account, region). Reads see one snapshot; writes commit together or not at all."""
+
+    def get(self, kind: type[R], key: str) -> R | None:
+        """The record, or None."""
+
+    def version(self, kind: type[Record], key: str) -> int:
+        """The stored version of a record (1, 2, …); 0 when there is none."""
+
+    def put(self, record: Record, expected: int | None = None) -> None:
+        """Write (insert or replace). expected: the version it must have now (0: must not exist), else `Conflict`."""
+
+    def insert(self, record: Record) -> None:
+        """Write a new record; `Conflict` when one exists under that key."""
+
+    def delete(self, kind: type[Record], key: str) -> bool:
+        """Remove; False when there was none."""
+
+    def scan(self, kind: type[R], *, prefix: str = "", after: str | None = None, limit: int | None = None) -> list[R]:
+        """Records of this scope in key order, whose key starts with prefix and is greater than `after`."""
+
+    def scan_back(self, kind: type[R], *, prefix: str = "", before: str | None = None, limit: int | None = None) -> list[R]:
+        """As scan, from the greatest key down."""
+
+    def find(self, kind: type[R], index: str, value: str, *, after: str | None = None, limit: int | None = None) -> list[R]:
+        """Records of this scope whose declared index has that value, in key order."""
+
+    def everywhere(self, kind: type[R]) -> list[tuple[str, str, R]]:
+        """(account, region, record) over all scopes: for repair at start and for listeners that serve all accounts."""
+
+    def within(self, account: str, region: str) -> Tx:
+        """The same transaction seen from another account and region."""
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Run on the server's loop once this transaction is durable (write transactions only)."""
+
+    def append_logs(self, group: str, stream: str, events: Iterable[tuple[int, str]], ingested: int) -> None:
+        """Append (timestamp ms, message) to a log stream of this scope."""
+
+    def read_logs(
+        self,
+        group: str,
+        stream: str,
+        *,
+        start: int = 0,
+        end: int = 1 << 62,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int = 10000,
+        forward: bool = True,
+    ) -> list[tuple[int, int, int, str]]:
+        """(position, timestamp, ingested, message) in order of (timestamp, arrival); position is an opaque cursor."""
+
+    def drop_logs(self, group: str, stream: str | None = None) -> None:
+        """Forget a stream's events, or a whole group's."""

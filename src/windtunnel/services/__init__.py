@@ -1,0 +1,1 @@
+"""The AWS services: one package each, none importing another."""

@@ -1,0 +1,3 @@
+"""Systems Manager. Built so far: Parameter Store."""
+
+from windtunnel.services.ssm import operations as operations

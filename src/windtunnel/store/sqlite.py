@@ -1,0 +1,284 @@
+"""The embedded store: one SQLite file in WAL mode with synchronous=FULL, so that what was committed survives anything.
+
+Invariants: a write connection exists once and is used by one thread at a time (see writer.py); index rows always agree
+with their record, because both are written here in the same transaction; keys carry their scope as a prefix.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from windtunnel.kernel.records import Conflict, Record
+
+R = TypeVar("R", bound=Record)
+_END = "\U0010ffff"
+
+SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS doc (kind TEXT, key TEXT, version INTEGER NOT NULL, schema INTEGER NOT NULL, body BLOB NOT NULL,"
+    " PRIMARY KEY (kind, key)) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS idx (kind TEXT, name TEXT, value TEXT, key TEXT, PRIMARY KEY (kind, name, value, key)) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS outbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS run (id TEXT PRIMARY KEY, kind TEXT NOT NULL, version INTEGER NOT NULL, account TEXT NOT NULL,"
+    " region TEXT NOT NULL, cause TEXT NOT NULL, args BLOB NOT NULL, state TEXT NOT NULL, waiting TEXT NOT NULL DEFAULT '[]',"
+    " wake_at REAL, cancelled INTEGER NOT NULL DEFAULT 0, result BLOB, error TEXT, created REAL NOT NULL, ended REAL) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS run_live ON run (state) WHERE state IN ('ready', 'parked')",
+    "CREATE TABLE IF NOT EXISTS step (run TEXT, name TEXT, seq INTEGER NOT NULL, result BLOB NOT NULL, PRIMARY KEY (run, name)) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS signal (seq INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, payload BLOB NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS signal_name ON signal (name, seq)",
+    "CREATE TABLE IF NOT EXISTS waiting (name TEXT, run TEXT, PRIMARY KEY (name, run)) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS log (stream TEXT NOT NULL, ts INTEGER NOT NULL, seq INTEGER NOT NULL, ingested INTEGER NOT NULL,"
+    " message TEXT NOT NULL, PRIMARY KEY (stream, ts, seq)) WITHOUT ROWID",
+)
+
+_encoders = msgspec.json.Encoder()
+_decoders: dict[type[Record], msgspec.json.Decoder[Any]] = {}
+
+
+def _decode(kind: type[R], schema: int, body: bytes) -> R:
+    if schema != kind.SCHEMA:
+        raw = msgspec.json.decode(body)
+        for n in range(schema, kind.SCHEMA):
+            raw = kind.MIGRATIONS[n](raw)
+        return msgspec.convert(raw, kind)
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders[kind] = msgspec.json.Decoder(kind)
+    record: R = decoder.decode(body)
+    return record
+
+
+def _index_rows(record: Record) -> set[tuple[str, str]]:
+    rows: set[tuple[str, str]] = set()
+    for name, source in record.INDEXES.items():
+        if callable(source):
+            rows.update((name, value) for value in source(record))
+        else:
+            value = getattr(record, source)
+            if value is not None and value != "":
+                rows.add((name, str(value)))
+    return rows
+
+
+class SqliteTx:
+    """A transaction over one connection, seen from one scope; implements kernel.records.Tx."""
+
+    __slots__ = ("_db", "_account", "_region", "_prefix", "_hooks")
+
+    def __init__(self, db: sqlite3.Connection, account: str, region: str, hooks: list[Callable[[], None]] | None = None) -> None:
+        self._db = db
+        self._account = account
+        self._region = region
+        self._prefix = {"region": f"{account}/{region}/", "account": f"{account}//", "cloud": "//"}
+        self._hooks = hooks
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """For the job engine and the event pump, whose tables are not documents."""
+        return self._db
+
+    def within(self, account: str, region: str) -> SqliteTx:
+        return SqliteTx(self._db, account, region, self._hooks)
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        if self._hooks is None:
+            raise RuntimeError("a read has no commit to wait for")
+        self._hooks.append(action)
+
+    def get(self, kind: type[R], key: str) -> R | None:
+        row = self._db.execute(
+            "SELECT schema, body FROM doc WHERE kind=? AND key=?", (kind.KIND, self._prefix[kind.SCOPE] + key)
+        ).fetchone()
+        return None if row is None else _decode(kind, row[0], row[1])
+
+    def version(self, kind: type[Record], key: str) -> int:
+        row = self._db.execute("SELECT version FROM doc WHERE kind=? AND key=?", (kind.KIND, self._prefix[kind.SCOPE] + key)).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def put(self, record: Record, expected: int | None = None) -> None:
+        kind, key = record.KIND, self._prefix[record.SCOPE] + record.key()
+        body = _encoders.encode(record)
+        if not record.INDEXES and expected is None:
+            self._db.execute(
+                "INSERT INTO doc VALUES (?,?,1,?,?) ON CONFLICT (kind, key) DO UPDATE SET version=version+1, schema=excluded.schema, body=excluded.body",
+                (kind, key, record.SCHEMA, body),
+            )
+            return
+        row = self._db.execute("SELECT version, schema, body FROM doc WHERE kind=? AND key=?", (kind, key)).fetchone()
+        version = 0 if row is None else int(row[0])
+        if expected is not None and expected != version:
+            raise Conflict(f"{kind} {record.key()} has version {version}, not {expected}")
+        self._db.execute("INSERT OR REPLACE INTO doc VALUES (?,?,?,?,?)", (kind, key, version + 1, record.SCHEMA, body))
+        if record.INDEXES:
+            new = _index_rows(record)
+            old = set() if row is None else _index_rows(_decode(type(record), row[1], row[2]))
+            for name, value in old - new:
+                self._db.execute(
+                    "DELETE FROM idx WHERE kind=? AND name=? AND value=? AND key=?", (kind, name, self._indexed(record, value), key)
+                )
+            for name, value in new - old:
+                self._db.execute("INSERT OR IGNORE INTO idx VALUES (?,?,?,?)", (kind, name, self._indexed(record, value), key))
+
+    def _indexed(self, record: Record | type[Record], value: str) -> str:
+        return self._prefix[record.SCOPE] + value
+
+    def insert(self, record: Record) -> None:
+        self.put(record, expected=0)
+
+    def delete(self, kind: type[Record], key: str) -> bool:
+        full = self._prefix[kind.SCOPE] + key
+        if kind.INDEXES:
+            row = self._db.execute("SELECT schema, body FROM doc WHERE kind=? AND key=?", (kind.KIND, full)).fetchone()
+            if row is None:
+                return False
+            for name, value in _index_rows(_decode(kind, row[0], row[1])):
+                self._db.execute(
+                    "DELETE FROM idx WHERE kind=? AND name=? AND value=? AND key=?", (kind.KIND, name, self._indexed(kind, value), full)
+                )
+        return self._db.execute("DELETE FROM doc WHERE kind=? AND key=?", (kind.KIND, full)).rowcount > 0
+
+    def scan(self, kind: type[R], *, prefix: str = "", after: str | None = None, limit: int | None = None) -> list[R]:
+        base = self._prefix[kind.SCOPE]
+        low = base + (after if after is not None and after > prefix else prefix)
+        compare = ">" if after is not None and after >= prefix else ">="
+        rows = self._db.execute(
+            f"SELECT schema, body FROM doc WHERE kind=? AND key{compare}? AND key<? ORDER BY key LIMIT ?",
+            (kind.KIND, low, base + prefix + _END, -1 if limit is None else limit),
+        )
+        return [_decode(kind, schema, body) for schema, body in rows]
+
+    def scan_back(self, kind: type[R], *, prefix: str = "", before: str | None = None, limit: int | None = None) -> list[R]:
+        base = self._prefix[kind.SCOPE]
+        high = base + (prefix + _END if before is None else before)
+        rows = self._db.execute(
+            "SELECT schema, body FROM doc WHERE kind=? AND key>=? AND key<? ORDER BY key DESC LIMIT ?",
+            (kind.KIND, base + prefix, high, -1 if limit is None else limit),
+        )
+        return [_decode(kind, schema, body) for schema, body in rows]
+
+    def find(self, kind: type[R], index: str, value: str, *, after: str | None = None, limit: int | None = None) -> list[R]:
+        if index not in kind.INDEXES:
+            raise KeyError(f"{kind.KIND} declares no index {index}")
+        rows = self._db.execute(
+            "SELECT d.schema, d.body FROM idx i JOIN doc d ON d.kind=i.kind AND d.key=i.key"
+            " WHERE i.kind=? AND i.name=? AND i.value=? AND i.key>? ORDER BY i.key LIMIT ?",
+            (kind.KIND, index, self._indexed(kind, value), self._prefix[kind.SCOPE] + (after or ""), -1 if limit is None else limit),
+        )
+        return [_decode(kind, schema, body) for schema, body in rows]
+
+    def everywhere(self, kind: type[R]) -> list[tuple[str, str, R]]:
+        found = []
+        for key, schema, body in self._db.execute("SELECT key, schema, body FROM doc WHERE kind=? ORDER BY key", (kind.KIND,)):
+            account, region, _ = key.split("/", 2)
+            found.append((account, region, _decode(kind, schema, body)))
+        return found
+
+    def append_logs(self, group: str, stream: str, events: Iterable[tuple[int, str]], ingested: int) -> None:
+        name = self._log_stream(group, stream)
+        row = self._db.execute("SELECT value FROM meta WHERE name='log_seq'").fetchone()
+        seq = 0 if row is None else int(row[0])
+        rows = []
+        for timestamp, message in events:
+            seq += 1
+            rows.append((name, timestamp, seq, ingested, message))
+        self._db.executemany("INSERT INTO log VALUES (?,?,?,?,?)", rows)
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES ('log_seq', ?)", (str(seq),))
+
+    def read_logs(
+        self,
+        group: str,
+        stream: str,
+        *,
+        start: int = 0,
+        end: int = 1 << 62,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int = 10000,
+        forward: bool = True,
+    ) -> list[tuple[int, int, int, str]]:
+        # A position is ts * 2^40 + seq: one integer that orders as (timestamp, arrival) does.
+        low, high = (start, -1), (end, 0)
+        if after is not None:
+            low = max(low, (after >> 40, after & ((1 << 40) - 1)))
+        if before is not None:
+            high = min(high, (before >> 40, before & ((1 << 40) - 1)))
+        order = "ASC" if forward else "DESC"
+        rows = self._db.execute(
+            "SELECT ts, seq, ingested, message FROM log WHERE stream=? AND (ts, seq) > (?, ?) AND (ts, seq) < (?, ?)"
+            f" ORDER BY ts {order}, seq {order} LIMIT ?",
+            (self._log_stream(group, stream), low[0], low[1], high[0], high[1], limit),
+        ).fetchall()
+        found = [((ts << 40) + seq, ts, ingested, message) for ts, seq, ingested, message in rows]
+        return found if forward else found[::-1]
+
+    def drop_logs(self, group: str, stream: str | None = None) -> None:
+        if stream is not None:
+            self._db.execute("DELETE FROM log WHERE stream=?", (self._log_stream(group, stream),))
+        else:
+            low = self._log_stream(group, "")
+            self._db.execute("DELETE FROM log WHERE stream>=? AND stream<?", (low, low + _END))
+
+    def _log_stream(self, group: str, stream: str) -> str:
+        return f"{self._account}/{self._region}/{group}\x00{stream}"
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection in our settings: autocommit mode (transactions are explicit), WAL, every commit on disk."""
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512, timeout=30)
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=FULL")
+    db.execute("PRAGMA busy_timeout=30000")
+    return db
+
+
+class SqliteStore:
+    """The database file: one connection for writing, one for the loop's reads, one for each other thread that reads."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self.write = connect(path)
+        path.chmod(0o600)
+        for statement in SCHEMA:
+            self.write.execute(statement)
+        self._loop_reads = connect(path)
+        self._threads = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def snapshot(self, account: str, region: str) -> Iterator[SqliteTx]:
+        """A read transaction on the loop's connection: for the loop thread only."""
+        db = self._loop_reads
+        db.execute("BEGIN")
+        try:
+            yield SqliteTx(db, account, region)
+        finally:
+            db.execute("COMMIT")
+
+    @contextmanager
+    def thread_snapshot(self, account: str, region: str) -> Iterator[SqliteTx]:
+        """A read transaction for any other thread."""
+        db = getattr(self._threads, "db", None)
+        if db is None:
+            db = self._threads.db = connect(self.path)
+            with self._lock:
+                self._opened.append(db)
+        db.execute("BEGIN")
+        try:
+            yield SqliteTx(db, account, region)
+        finally:
+            db.execute("COMMIT")
+
+    def close(self) -> None:
+        with self._lock:
+            for db in (*self._opened, self._loop_reads, self.write):
+                db.close()
+            self._opened.clear()

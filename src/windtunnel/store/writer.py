@@ -1,0 +1,155 @@
+"""Group commit: write handlers run on the loop thread, each in a savepoint; all that came in one loop turn share a transaction.
+
+Invariants: only COMMIT runs on another thread, and while it is out the write connection is not touched; nobody hears of a
+write before it is on disk; when COMMIT fails every waiter of the group gets the error, and none of the group happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future as ThreadFuture
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from windtunnel.kernel.errors import AwsError
+from windtunnel.store.sqlite import SqliteStore, SqliteTx
+
+T = TypeVar("T")
+Work = Callable[[SqliteTx], Any]
+MAX_GROUP = 64
+MAX_SECONDS = 0.005
+log = logging.getLogger("windtunnel.store")
+
+
+class _Item:
+    __slots__ = ("work", "future", "result", "error")
+
+    def __init__(self, work: Work, future: Any) -> None:
+        self.work = work
+        self.future = future
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def settle(self, failure: BaseException | None) -> None:
+        error = failure or self.error
+        if self.future.done():
+            return
+        if error is not None:
+            self.future.set_exception(error)
+        else:
+            self.future.set_result(self.result)
+
+
+class Writer:
+    """Owns the write connection."""
+
+    def __init__(self, store: SqliteStore, loop: asyncio.AbstractEventLoop) -> None:
+        self._db = store.write
+        self._loop = loop
+        self._queue: deque[_Item] = deque()
+        self._committing = False
+        self._scheduled = False
+        self._closed = False
+        self._committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
+        self.inside = False
+        """True while a write handler runs: tests' audit hook looks at it."""
+
+    def submit(self, work: Callable[[SqliteTx], T]) -> asyncio.Future[T]:
+        """Run work in the next group (loop thread only). The future is done when the group is durable."""
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._enqueue(_Item(work, future))
+        return future
+
+    def submit_threadsafe(self, work: Callable[[SqliteTx], T]) -> ThreadFuture[T]:
+        """As submit, from any other thread."""
+        future: ThreadFuture[T] = ThreadFuture()
+        if self._closed:
+            future.set_exception(AwsError("ServiceUnavailable", "The cloud is stopping.", status=503))
+            return future
+        self._loop.call_soon_threadsafe(self._enqueue, _Item(work, future))
+        return future
+
+    def _enqueue(self, item: _Item) -> None:
+        if self._closed:
+            item.settle(AwsError("ServiceUnavailable", "The cloud is stopping.", status=503))
+            return
+        self._queue.append(item)
+        if not self._committing and not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._run_group)
+
+    def _run_group(self) -> None:
+        self._scheduled = False
+        if self._committing or not self._queue:
+            return
+        hooks: list[Callable[[], None]] = []
+        group: list[_Item] = []
+        deadline = time.monotonic() + MAX_SECONDS
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            self._fail_all(error)
+            return
+        while self._queue and len(group) < MAX_GROUP:
+            item = self._queue.popleft()
+            group.append(item)
+            self._run_item(item, hooks)
+            if time.monotonic() > deadline:
+                break
+        self._committing = True
+        self._committer.submit(self._commit, group, hooks)
+
+    def _run_item(self, item: _Item, hooks: list[Callable[[], None]]) -> None:
+        mine: list[Callable[[], None]] = []
+        self._db.execute("SAVEPOINT item")
+        self.inside = True
+        try:
+            item.result = item.work(SqliteTx(self._db, "", "", mine))
+        except BaseException as error:  # handed to whoever waits for this item; the others of the group go on
+            item.error = error
+            self._db.execute("ROLLBACK TO item")
+        else:
+            hooks.extend(mine)
+        finally:
+            self.inside = False
+            self._db.execute("RELEASE item")
+
+    def _commit(self, group: list[_Item], hooks: list[Callable[[], None]]) -> None:
+        failure: BaseException | None = None
+        try:
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            log.error("commit failed: %s", error)
+            failure = AwsError("ServiceUnavailable", f"The change could not be made durable: {error}", status=503)
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+        self._loop.call_soon_threadsafe(self._committed, group, hooks, failure)
+
+    def _committed(self, group: list[_Item], hooks: list[Callable[[], None]], failure: BaseException | None) -> None:
+        self._committing = False
+        if failure is None:
+            for hook in hooks:
+                hook()
+        for item in group:
+            item.settle(failure)
+        if self._queue and not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._run_group)
+
+    def _fail_all(self, error: sqlite3.Error) -> None:
+        log.error("no transaction: %s", error)
+        refusal = AwsError("ServiceUnavailable", f"The store does not take changes: {error}", status=503)
+        while self._queue:
+            self._queue.popleft().settle(refusal)
+
+    async def close(self) -> None:
+        """Let what is queued become durable, then refuse more."""
+        while self._queue or self._committing:
+            await asyncio.sleep(0.001)
+        self._closed = True
+        self._committer.shutdown()

@@ -1,0 +1,98 @@
+"""Runs: each step once, parked without a thread, found again after a restart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness import InProcessCloud, until
+from windtunnel.jobs import Run, job
+from windtunnel.kernel.context import Context
+from windtunnel.services.ssm.model import Parameter
+
+seen: list[str] = []
+
+
+def note(ctx: Context, text: str) -> str:
+    ctx.call("ssm", "PutParameter", name=f"/job/{text}", value=text, type="String", overwrite=True)
+    return text
+
+
+def touch(text: str, token: str) -> str:
+    seen.append(f"{text}:{token}")
+    return text
+
+
+@job("test.two-halves")
+def two_halves(run: Run, name: str) -> str:
+    first = run.tx("first", note, f"{name}-first")
+    run.effect("outside", touch, first)
+    answer = run.wait_for(f"go-on:{name}")
+    run.tx("second", note, f"{name}-{answer['word']}")
+    return first
+
+
+@job("test.timeout")
+def times_out(run: Run) -> None:
+    found = run.wait_for("never", timeout=0.05)
+    run.tx("said", note, f"timed-out-{found is None}")
+
+
+def crash(ctx: Context, message: str, **args: object) -> None:
+    note(ctx, "told")
+
+
+@job("test.fails", failed=crash)
+def fails(run: Run) -> None:
+    raise ValueError("no way")
+
+
+def names(cloud: InProcessCloud) -> set[str]:
+    return {p.name for p in cloud.read(lambda ctx: ctx.tx.scan(Parameter, prefix="/job/"))}
+
+
+@pytest.fixture()
+def data(tmp_path: Path) -> Path:
+    seen.clear()
+    return tmp_path
+
+
+def test_a_parked_run_goes_on_after_a_restart_and_repeats_no_step(data: Path) -> None:
+    with InProcessCloud(data) as cloud:
+        cloud.write(lambda ctx: ctx.start_job("test.two-halves", "run-1", name="a"))
+        until(lambda: names(cloud) == {"/job/a-first"} and seen)
+    with InProcessCloud(data) as cloud:
+        cloud.write(lambda ctx: ctx.signal("go-on:a", {"word": "second"}))
+        until(lambda: "/job/a-second" in names(cloud))
+        version = cloud.api("ssm", "GetParameter", name="/job/a-first")["Parameter"]["Version"]
+    assert version == 1
+    assert seen == ["a-first:run-1/outside"]
+
+
+def test_a_signal_that_comes_before_the_wait_is_kept(data: Path) -> None:
+    with InProcessCloud(data) as cloud:
+        cloud.write(lambda ctx: ctx.signal("go-on:b", {"word": "early"}))
+        cloud.write(lambda ctx: ctx.start_job("test.two-halves", "run-2", name="b"))
+        until(lambda: "/job/b-early" in names(cloud))
+
+
+def test_a_wait_with_a_timeout_ends(data: Path) -> None:
+    with InProcessCloud(data) as cloud:
+        cloud.write(lambda ctx: ctx.start_job("test.timeout", "run-3"))
+        until(lambda: "/job/timed-out-True" in names(cloud))
+
+
+def test_a_run_that_fails_tells_its_service(data: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with InProcessCloud(data) as cloud:
+        cloud.write(lambda ctx: ctx.start_job("test.fails", "run-4"))
+        until(lambda: "/job/told" in names(cloud))
+
+
+def test_starting_the_same_run_twice_is_one_run(data: Path) -> None:
+    with InProcessCloud(data) as cloud:
+        for _ in range(2):
+            cloud.write(lambda ctx: ctx.start_job("test.two-halves", "run-5", name="c"))
+        cloud.write(lambda ctx: ctx.signal("go-on:c", {"word": "x"}))
+        until(lambda: "/job/c-x" in names(cloud))
+    assert len(seen) == 1
