@@ -13,7 +13,7 @@ from windtunnel.kernel.registry import Declared, ServiceRules
 from windtunnel.wire.members import Node, declared_tree
 from windtunnel.wire.models import OperationModel, ServiceModel
 from windtunnel.wire.naming import xform
-from windtunnel.wire.protocols import jsonrpc
+from windtunnel.wire.protocols import jsonrpc, query, restxml, restxml_output
 from windtunnel.wire.protocols.base import Decoder, Encoder, ErrorEncoder, RawRequest, Response, UnknownResultMember, parse_query
 from windtunnel.wire.protocols.errors import ERROR_ENCODERS, ErrorTable
 from windtunnel.wire.protocols.validation import Validator, reporter
@@ -34,8 +34,18 @@ __all__ = [
 ]
 
 Reader = Callable[[RawRequest], dict[str, Any]]
-READERS: dict[str, Callable[[OperationModel, Node], Reader]] = {"json": jsonrpc.compile_reader}
-WRITERS: dict[str, Callable[[OperationModel, bool], Encoder]] = {"json": jsonrpc.compile_encoder}
+READERS: dict[str, Callable[[OperationModel, Node], Reader]] = {
+    "json": jsonrpc.compile_reader,
+    "query": query.compile_query_reader,
+    "ec2": query.compile_ec2_reader,
+    "rest-xml": restxml.compile_reader,
+}
+WRITERS: dict[str, Callable[[OperationModel, bool], Encoder]] = {
+    "json": jsonrpc.compile_encoder,
+    "query": query.compile_query_encoder,
+    "ec2": query.compile_ec2_encoder,
+    "rest-xml": restxml_output.compile_encoder,
+}
 _DEFAULT_RULES = ServiceRules()
 
 

@@ -1,0 +1,206 @@
+"""REST-XML, S3's protocol: responses. Headers, a status code and a payload out of one result.
+
+Invariant: a streaming payload is left to whoever streams it (the body is empty here); an operation whose output has no member in
+the body answers without a body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from windtunnel.wire.models import OperationModel, Ref, ServiceModel, Shape
+from windtunnel.wire.protocols import text
+from windtunnel.wire.protocols.base import Header, Response, UnknownResultMember
+from windtunnel.wire.protocols.xmltext import escape
+from windtunnel.wire.protocols.xmlwriter import XmlWriter, namespace_of
+
+_XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
+_S3_NAMESPACE = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+# The names of S3's root elements, which botocore's model does not keep (the API reference's response syntax has them).
+_S3_ROOTS = {
+    "CompleteMultipartUpload": "CompleteMultipartUploadResult",
+    "CopyObject": "CopyObjectResult",
+    "CreateMultipartUpload": "InitiateMultipartUploadResult",
+    "CreateSession": "CreateSessionResult",
+    "DeleteObjects": "DeleteResult",
+    "GetBucketAccelerateConfiguration": "AccelerateConfiguration",
+    "GetBucketAcl": "AccessControlPolicy",
+    "GetBucketCors": "CORSConfiguration",
+    "GetBucketLifecycleConfiguration": "LifecycleConfiguration",
+    "GetBucketLogging": "BucketLoggingStatus",
+    "GetBucketNotificationConfiguration": "NotificationConfiguration",
+    "GetBucketRequestPayment": "RequestPaymentConfiguration",
+    "GetBucketTagging": "Tagging",
+    "GetBucketVersioning": "VersioningConfiguration",
+    "GetBucketWebsite": "WebsiteConfiguration",
+    "GetObjectAcl": "AccessControlPolicy",
+    "GetObjectAttributes": "GetObjectAttributesResponse",
+    "GetObjectTagging": "Tagging",
+    "ListBuckets": "ListAllMyBucketsResult",
+    "ListDirectoryBuckets": "ListAllMyDirectoryBucketsResult",
+    "ListMultipartUploads": "ListMultipartUploadsResult",
+    "ListObjectVersions": "ListVersionsResult",
+    "ListObjects": "ListBucketResult",
+    "ListObjectsV2": "ListBucketResult",
+    "ListParts": "ListPartsResult",
+    "UploadPartCopy": "CopyPartResult",
+}
+
+Body = Callable[[dict[str, Any]], "str | bytes | None"]
+Heading = Callable[[dict[str, Any], "list[Header]"], None]
+
+
+def compile_encoder(operation: OperationModel, strict: bool) -> Callable[[dict[str, Any], str], Response]:
+    shape = operation.output_shape
+    service = operation.service
+    s3 = service.name == "s3"
+    headings = _headings(service, shape, operation.name, strict)
+    status_member = next((name for name, ref in shape.members.items() if ref.location == "statusCode"), None)
+    body_of = _location_constraint if s3 and operation.name == "GetBucketLocation" else _body(operation, strict, s3)
+    status = operation.http_status
+    content_type = (b"content-type", b"application/xml")
+    id_header = b"x-amz-request-id" if s3 else b"x-amzn-requestid"
+    known = frozenset(shape.members)
+
+    def encode(result: dict[str, Any], request_id: str) -> Response:
+        headers: list[Header] = [(id_header, request_id.encode())]
+        if strict and not known.issuperset(result):
+            raise UnknownResultMember(f"{operation_name}: {', '.join(sorted(result.keys() - known))}")
+        for heading in headings:
+            heading(result, headers)
+        body = body_of(result) if body_of is not None else None
+        code = result.get(status_member) or status if status_member else status
+        if body is None:
+            return code, headers, b""
+        if isinstance(body, str):
+            headers.append(content_type)
+            return code, headers, body.encode()
+        return code, headers, body
+
+    operation_name = operation.name
+    return encode
+
+
+def _body(operation: OperationModel, strict: bool, s3: bool) -> Body | None:
+    shape = operation.output_shape
+    if shape.payload:
+        if operation.streaming_output:
+            return None
+        ref = shape.members[shape.payload]
+        target = operation.service.shape(ref.shape)
+        if target.eventstream:
+            return None
+        if target.type != "structure":
+            return _raw_payload(shape.payload)
+        root = _S3_ROOTS.get(operation.name) if s3 else None
+        return _payload_structure(operation, shape.payload, ref, target, root, strict, s3)
+    in_body = frozenset(name for name, ref in shape.members.items() if not ref.location)
+    if not in_body:
+        return None
+    root = (_S3_ROOTS.get(operation.name) if s3 else None) or shape.location_name or f"{operation.name}{'Result' if s3 else 'Response'}"
+    namespace = _S3_NAMESPACE if s3 else namespace_of(Ref(shape=""), shape) or _service_namespace(operation.service)
+    write = XmlWriter(operation, strict, millis=s3).members(shape, operation.name, only=in_body)
+    opening, closing = f"{_XML}<{root}{namespace}>", f"</{root}>"
+
+    def body(result: dict[str, Any]) -> str:
+        out = [opening]
+        write(result, out)
+        out.append(closing)
+        return "".join(out)
+
+    return body
+
+
+def _service_namespace(service: ServiceModel) -> str:
+    return f' xmlns="{escape(service.xml_namespace)}"' if service.xml_namespace else ""
+
+
+def _payload_structure(operation: OperationModel, name: str, ref: Ref, shape: Shape, root: str | None, strict: bool, s3: bool) -> Body:
+    element = root or ref.location_name or shape.location_name or (ref.shape if s3 else name)
+    if s3:
+        ref = Ref(shape=ref.shape, xml_namespace=ref.xml_namespace or "http://s3.amazonaws.com/doc/2006-03-01/")
+    write = XmlWriter(operation, strict, millis=s3).element(element, ref, f"{operation.name}.{name}")
+
+    def body(result: dict[str, Any]) -> str | None:
+        value = result.get(name)
+        if value is None:
+            return None
+        out = [_XML]
+        write(value, out)
+        return "".join(out)
+
+    return body
+
+
+def _raw_payload(name: str) -> Body:
+    def body(result: dict[str, Any]) -> bytes | None:
+        value = result.get(name)
+        return value.encode() if isinstance(value, str) else value
+
+    return body
+
+
+def _location_constraint(result: dict[str, Any]) -> str:
+    """GetBucketLocation's root is the value itself; us-east-1 is written as nothing."""
+    value = result.get("LocationConstraint")
+    if not value:
+        return f"{_XML}<LocationConstraint{_S3_NAMESPACE}/>"
+    return f"{_XML}<LocationConstraint{_S3_NAMESPACE}>{escape(value)}</LocationConstraint>"
+
+
+def _headings(service: ServiceModel, shape: Shape, where: str, strict: bool) -> list[Heading]:
+    headings = []
+    for name, ref in shape.members.items():
+        target = service.shape(ref.shape)
+        wire = (ref.location_name or name).lower()
+        if ref.location == "headers":
+            headings.append(_prefixed(name, wire))
+        elif ref.location == "header":
+            wanted = text.PYTHON_TYPES.get(target.type, object) if strict else object
+            headings.append(_header(name, wire, _header_text(service, ref, target), wanted, where))
+    return headings
+
+
+def _header_text(service: ServiceModel, ref: Ref, shape: Shape) -> Callable[[Any], str]:
+    if shape.type != "list":
+        return text.writer(ref, shape, "rfc822")
+    assert shape.member is not None
+    element = service.shape(shape.member.shape)
+    convert = text.writer(shape.member, element, "rfc822")
+    quoted = element.type == "string"
+
+    def write(value: list[Any]) -> str:
+        items = [convert(item) for item in value]
+        return ", ".join(
+            '"' + item.replace("\\", "\\\\").replace('"', '\\"') + '"' if quoted and ("," in item or '"' in item) else item
+            for item in items
+        )
+
+    return write
+
+
+def _header(name: str, wire: str, convert: Callable[[Any], str], wanted: type | tuple[type, ...], where: str) -> Heading:
+    key = wire.encode()
+
+    def write(result: dict[str, Any], headers: list[Header]) -> None:
+        value = result.get(name)
+        if value is not None:
+            if not isinstance(value, wanted):
+                raise UnknownResultMember(f"{where}.{name} is {type(value).__name__}")
+            headers.append((key, header_bytes(convert(value))))
+
+    return write
+
+
+def _prefixed(name: str, prefix: str) -> Heading:
+    def write(result: dict[str, Any], headers: list[Header]) -> None:
+        for key, value in (result.get(name) or {}).items():
+            headers.append((header_bytes(prefix + key.lower()), header_bytes(value)))
+
+    return write
+
+
+def header_bytes(value: str) -> bytes:
+    """A header's bytes: UTF-8, and nothing in it that could end the line."""
+    return value.replace("\r", " ").replace("\n", " ").replace("\0", " ").encode("utf-8")
