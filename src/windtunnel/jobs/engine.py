@@ -174,6 +174,14 @@ class Engine:
 
     # -- steps, called from the job's thread ------------------------------------------------------------------------
 
+    @property
+    def cloud(self) -> Cloud:
+        return self._cloud
+
+    def run_read(self, run: Run, fn: Callable[[Context], T]) -> T:
+        with self._store.thread_snapshot(run.scope.account, run.scope.region) as tx:
+            return fn(Context(tx, run.scope, Principal.service("windtunnel", run.scope.account), self._cloud, cause=run.cause))
+
     def run_tx(self, run: Run, name: str, fn: Callable[[Context], T]) -> T:
         kind = self._kinds.get(run.id, "")
 

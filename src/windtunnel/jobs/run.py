@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
 
+from windtunnel.kernel.cloud import Cloud
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.scope import Scope
 
@@ -96,6 +97,15 @@ class Run:
                 return plain
             return msgspec.json.decode(self._steps[name], type=returns)
         return self._engine.run_effect(self, name, lambda token: fn(*args, token))
+
+    @property
+    def cloud(self) -> Cloud:
+        """The parts that effects use: `run.cloud.part("compute")`, `run.cloud.blobs`."""
+        return self._engine.cloud
+
+    def read(self, fn: Callable[Concatenate[Context, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """fn(ctx, …) in a snapshot, in this thread. Not a step: use it inside an effect, whose record keeps what was seen."""
+        return self._engine.run_read(self, lambda ctx: fn(ctx, *args, **kwargs))
 
     def sleep(self, key: str, seconds: float, *, paced: bool = False) -> None:
         """Park for some seconds; paced: intended waiting, which `--pace` shortens."""
