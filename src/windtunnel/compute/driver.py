@@ -176,13 +176,13 @@ class LogFrame(msgspec.Struct, frozen=True):
 
 
 class ExecResult(msgspec.Struct, frozen=True, kw_only=True):
-    """How a command inside ended. Exactly one of code and signal is set, unless it timed out (then it was killed and both are None).
+    """How a command inside ended.
 
+    code: 0-255 as a shell says it, 128 + n if signal n ended it; None if it was killed because its time was over (`timed_out`).
     stdout and stderr hold at most the first 16 MiB each; `truncated` says that there was more.
     """
 
     code: int | None
-    signal: int | None
     stdout: bytes
     stderr: bytes
     timed_out: bool = False
@@ -225,7 +225,8 @@ class Driver(Protocol):
         The same token again returns the same boot's handle, running or ended, whatever the spec says: a repeat is a no-op, also
         from another process after a crash. A crash before this returns leaves either the boot running (a repeat finds it) or
         nothing of it. Another token: boots a kept disk again if its last boot has ended (the image stays that of the first boot);
-        SandboxError if it still runs, or if the disk was not kept. A command that cannot be executed is SandboxError here.
+        SandboxError if it still runs, or if the disk was not kept. A command that cannot be executed is SandboxError here; after any
+        SandboxError nothing of the boot is left, the sandbox's disk and address stay until `remove`.
         """
         ...
 
@@ -244,8 +245,7 @@ class Driver(Protocol):
     def watch(self, handle: Handle, callback: Watcher) -> None:
         """Call `callback(handle, exited)` exactly once when the boot has ended (at once, if it has), on a thread of the driver's.
 
-        It must be quick (signal a job) and must not call the driver. Watches do not outlive the process: set them again after
-        `recover`. A boot that is removed while it is watched counts as ended (it was killed). An unknown one is SandboxError.
+        Watches do not outlive the process: set them again after `recover`. A boot that is removed while it is watched counts as ended (it was killed). An unknown one is SandboxError.
         """
         ...
 

@@ -1,0 +1,309 @@
+"""The embedded driver on Linux, as root: each sandbox a runc container on an overlay of an immutable image, with its own network.
+
+Invariant: runc does what must be right about security (namespaces, capabilities, seccomp, cgroups); this module only says what it
+should do, in `oci.py`, and takes away what is left in the kernel when a supervisor died: containers, cgroups and cables are named by
+(cloud, sandbox, boot), so what belongs to nobody is recognised by its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+import platform
+import shutil
+import signal
+import subprocess
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from windtunnel.compute import oci, seccomp
+from windtunnel.compute.boots import Boot, boot_of, boots_of, guest_alive
+from windtunnel.compute.collect import collect
+from windtunnel.compute.driver import (
+    GUEST_ENDPOINT_PORT,
+    GUEST_METADATA_PORT,
+    GUEST_TLS_PORT,
+    ExecResult,
+    GuestFile,
+    Handle,
+    ImageStore,
+    ListenerKind,
+    NotRunning,
+    Running,
+    SandboxError,
+    SandboxSpec,
+    Serve,
+)
+from windtunnel.compute.network import Network, guest_batch, guest_rules, link_batch
+from windtunnel.compute.shim import inside
+from windtunnel.compute.shim.runtimes import ROOTFS, set_user
+from windtunnel.compute.supervised import SupervisedDriver
+
+_TOOLS = {"runc": "runc", "ip": "iproute2", "nft": "nftables"}
+_CGROUPS = Path("/sys/fs/cgroup")
+
+
+class RuncDriver(SupervisedDriver):
+    name = "runc"
+
+    def __init__(self, root: Path, images: ImageStore, serve: Serve, endpoint_port: int, tls_port: int | None = None) -> None:
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        super().__init__(root.resolve(), serve)
+        self._images = images
+        self._endpoint_port = endpoint_port
+        self._tls_port = tls_port
+        self._runc_root = self._root / "runc"
+        self._network = Network(self._root)
+        self._cloud = self._network.bridge
+        self._numbers = itertools.count()
+
+    def available(self) -> str | None:
+        if platform.system() != "Linux" or platform.machine() not in seccomp.ARCHITECTURES:
+            return f"sandboxes need Linux on {' or '.join(seccomp.ARCHITECTURES)}; this is {platform.system()} on {platform.machine()}"
+        if os.geteuid() != 0:
+            return (
+                "sandboxes run with one user id and no network of their own unless this runs as root, and that is not built: "
+                "run it as root, or in a virtual machine or container in which you are root"
+            )
+        missing = [f"{tool} (package {package})" for tool, package in _TOOLS.items() if shutil.which(tool) is None]
+        return f"sandboxes need programs that are not here: {', '.join(missing)}" if missing else None
+
+    # -- start
+
+    def _prepare(self, spec: SandboxSpec, boot: Boot) -> tuple[dict[str, Any], str | None, list[ListenerKind]]:
+        layers = self._disk(spec, boot.sandbox)
+        ip = self._network.reserve(spec.id, spec.ip) if spec.network else None
+        os.makedirs(ROOTFS, mode=0o711, exist_ok=True)  # empty here, but `runc exec` begins there
+        self._runc_root.mkdir(exist_ok=True, mode=0o700)
+        cgroup = f"/windtunnel/{self._cloud}/{_container(boot)}"
+        listeners: list[tuple[ListenerKind, int]] = [("endpoint", GUEST_ENDPOINT_PORT), ("metadata", GUEST_METADATA_PORT)]
+        if self._tls_port is not None:
+            listeners.append(("tls", GUEST_TLS_PORT))
+        runtime = {
+            "kind": "runc",
+            "runc": "runc",
+            "runc_root": str(self._runc_root),
+            "container": _container(boot),
+            "layers": layers,
+            "upper": str(boot.sandbox / "upper"),
+            "work": str(boot.sandbox / "work"),
+            "user": spec.user,
+            "files": self._write_files(spec, boot, ip),
+            "config": oci.config(spec, cgroup, (_CGROUPS / "memory/memory.memsw.limit_in_bytes").exists() or not _cgroups_v1()),
+            "cgroups": _cgroup_directories(cgroup),
+            "memory_cgroups": [f"{_CGROUPS}/memory{cgroup}", f"{_CGROUPS}{cgroup}"],
+            "network": self._cables(boot, ip),
+            "ports": [port for _, port in listeners],
+        }
+        return runtime, ip, [kind for kind, _ in listeners]
+
+    def _disk(self, spec: SandboxSpec, sandbox: Path) -> list[str]:
+        """Make the disk, or find the kept one on the layers that it was made on."""
+        record = sandbox / "disk.json"
+        if record.exists():
+            known: list[str] = json.loads(record.read_text())["layers"]
+            if all(os.path.isdir(layer) for layer in known):
+                return known
+        layers = [str(layer.resolve()) for layer in self._images.rootfs(spec.image)]
+        if not record.exists():
+            upper = sandbox / "upper"
+            upper.mkdir(mode=0o755)
+            os.chown(upper, inside.UID_SHIFT, inside.UID_SHIFT)
+            (sandbox / "work").mkdir(mode=0o700)
+        temporary = sandbox / "disk.json.new"
+        temporary.write_text(json.dumps({"image": spec.image, "layers": layers}))
+        temporary.rename(record)
+        return layers
+
+    def _write_files(self, spec: SandboxSpec, boot: Boot, ip: str | None) -> list[dict[str, Any]]:
+        """The spec's files and our own, as sources beside the boot's order. Names and addresses are the guest's to change once it has
+        booted; the name servers are the machine's each time."""
+        hostname = spec.hostname or spec.id
+        names = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n" + f"{ip or '127.0.1.1'} {hostname}\n"
+        own = [GuestFile("/etc/resolv.conf", (self._network.resolv_conf() if ip else "").encode())]
+        if not any(other.name != boot.name for other in boots_of(boot.sandbox)):
+            own += [GuestFile("/etc/hosts", names.encode()), GuestFile("/etc/hostname", f"{hostname}\n".encode())]
+        directory = boot.path / "files"
+        directory.mkdir(mode=0o700)
+        placed = []
+        for number, file in enumerate([*own, *spec.files]):
+            source = directory / str(number)
+            source.write_bytes(file.content)
+            placed.append({"path": file.path, "source": str(source), "mode": file.mode, "user": file.user})
+        return placed
+
+    def _cables(self, boot: Boot, ip: str | None) -> dict[str, str]:
+        veth = f"wt{hashlib.sha256(f'{self._cloud}/{boot.key}'.encode()).hexdigest()[:12]}"
+        rules = guest_rules(self._endpoint_port, self._tls_port)
+        if ip is None:
+            return {"veth": veth, "link": "", "guest": guest_batch(None, 0, ""), "rules": rules}
+        network = self._network.subnet()
+        return {
+            "veth": veth,
+            "link": link_batch(self._network.bridge, veth, self._network.mtu),
+            "guest": guest_batch(ip, network.prefixlen, self._network.gateway),
+            "rules": rules,
+        }
+
+    # -- recovery
+
+    def recover(self) -> list[Handle]:
+        running = super().recover()
+        if any(handle.ip for handle in running):
+            self._network.subnet()  # the rules again, as this version has them
+        alive = {_container(boot_of(self._sandboxes / handle.id, handle.token)) for handle in running}
+        for leftover in sorted({entry.name for entry in _entries(self._runc_root)} - alive):
+            self._delete_container(leftover)
+        return running
+
+    def _scrub(self, boot: Boot, order: dict[str, Any]) -> None:
+        runtime = order["runtime"]
+        self._delete_container(runtime["container"])
+        if os.path.exists(f"/sys/class/net/{runtime['network']['veth']}"):
+            _quietly(["ip", "link", "delete", runtime["network"]["veth"]])
+        for directory in runtime["cgroups"]:
+            _remove_cgroup(directory)
+
+    def _delete_container(self, container: str) -> None:
+        if (self._runc_root / container).exists():
+            _quietly(["runc", "--root", str(self._runc_root), "delete", "--force", container])
+            shutil.rmtree(self._runc_root / container, ignore_errors=True)
+
+    # -- inside
+
+    def exec(
+        self,
+        handle: Handle,
+        argv: tuple[str, ...],
+        env: Mapping[str, str] | None = None,
+        cwd: str = "/",
+        stdin: bytes = b"",
+        timeout: float = 60.0,
+        user: str = "root",
+    ) -> ExecResult:
+        boot = self._running(handle)
+        base = (boot.order() or {})["runtime"]["config"]["process"]["env"]
+        merged = dict(entry.split("=", 1) for entry in base) | dict(env or {})
+        process = oci.process(list(argv), [f"{name}={value}" for name, value in merged.items()], cwd)
+        root = self._root_of(handle)
+        try:
+            set_user(process, inside.find_user(root, user))
+        except inside.NoSuchUser as problem:
+            raise SandboxError(str(problem)) from None
+        finally:
+            os.close(root)
+        prefix = f"{boot.path}/exec-{os.getpid()}-{next(self._numbers)}"
+        try:
+            return self._exec(boot, process, prefix, stdin, timeout)
+        finally:
+            for suffix in (".json", ".pid", ".log"):
+                Path(prefix + suffix).unlink(missing_ok=True)
+
+    def _exec(self, boot: Boot, process: dict[str, Any], prefix: str, stdin: bytes, timeout: float) -> ExecResult:
+        Path(prefix + ".json").write_text(json.dumps(process))
+        argv = ["runc", "--root", str(self._runc_root), "--log", prefix + ".log", "exec"]
+        argv += ["--process", prefix + ".json", "--pid-file", prefix + ".pid", _container(boot)]
+        result = collect(argv, stdin, timeout, inside.UID_SHIFT, lambda _: _kill_group(prefix + ".pid"))
+        said = _text(prefix + ".log")
+        if "level=error" not in said:
+            return result
+        if "cannot exec in a stopped container" in said or "container does not exist" in said or boot.exited() is not None:
+            raise NotRunning(f"sandbox {boot.sandbox.name} has ended")
+        return msgspec.structs.replace(result, code=126 if "permission denied" in said else 127)
+
+    def read_file(self, handle: Handle, path: str, limit: int = 64 << 20) -> bytes:
+        self._running(handle)
+        root = self._root_of(handle)
+        try:
+            return inside.read_file(root, path, limit)
+        finally:
+            os.close(root)
+
+    def _running(self, handle: Handle) -> Boot:
+        if self.status(handle) != Running():
+            raise NotRunning(f"sandbox {handle.id} has ended")
+        return boot_of(self._sandboxes / handle.id, handle.token)
+
+    def _root_of(self, handle: Handle) -> int:
+        """The guest's root directory, as its own first process has it."""
+        try:
+            root = inside.open_root(f"/proc/{handle.pid}/root")
+        except OSError:
+            raise NotRunning(f"sandbox {handle.id} has ended") from None
+        if not guest_alive(handle):
+            os.close(root)
+            raise NotRunning(f"sandbox {handle.id} has ended")
+        return root
+
+    # -- addresses and the end
+
+    def _release(self, sandbox_id: str) -> None:
+        self._network.release(sandbox_id)
+
+    def _reserved(self) -> Collection[str]:
+        return self._network.reservations().values()
+
+    def reserve_address(self, sandbox_id: str) -> str | None:
+        with self._in_line(sandbox_id):
+            return self._network.reserve(sandbox_id)
+
+    def subnet(self) -> str | None:
+        return str(self._network.subnet())
+
+    def close(self, remove_network: bool = False) -> None:
+        if remove_network and not self._any_running():
+            self._network.down()
+            for directory in _cgroup_directories(f"/windtunnel/{self._cloud}"):
+                _remove_cgroup(directory)
+        super().close(remove_network)
+
+
+def _container(boot: Boot) -> str:
+    return f"{boot.sandbox.name}.{boot.name}"
+
+
+def _entries(directory: Path) -> list[Path]:
+    return list(directory.iterdir()) if directory.exists() else []
+
+
+def _cgroups_v1() -> bool:
+    return (_CGROUPS / "memory").is_dir()
+
+
+def _cgroup_directories(cgroup: str) -> list[str]:
+    """The directories of one cgroup in every hierarchy that this machine has."""
+    if (_CGROUPS / "cgroup.controllers").exists():
+        return [f"{_CGROUPS}{cgroup}"]
+    return [f"{hierarchy}{cgroup}" for hierarchy in sorted(_CGROUPS.iterdir()) if hierarchy.is_dir() and not hierarchy.is_symlink()]
+
+
+def _remove_cgroup(directory: str) -> None:
+    try:
+        os.rmdir(directory)
+    except OSError:
+        pass  # gone, or of another boot that runs
+
+
+def _kill_group(pid_file: str) -> None:
+    """The group of a command inside (runc makes it a session of its own), which would outlive `runc exec`."""
+    try:
+        os.killpg(int(_text(pid_file)), signal.SIGKILL)
+    except (ValueError, ProcessLookupError):
+        pass
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+def _quietly(argv: list[str]) -> None:
+    """For taking away what may be gone already."""
+    subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)

@@ -1,0 +1,220 @@
+"""One boot from its creation to its record: `python -I -S -c '...supervisor.main()'`, cwd the boot's directory, fd 3 the cloud.
+
+    cloud                                supervisor
+    writes boot.json, starts it    ->
+                                         lock, mount, create, connect; state.json phase "created"
+                                   <-    {"created": state} and the listeners as file descriptors
+    records what it must, says "go" ->
+                                         state.json phase "started"; start
+                                   <-    {"started": true}, or {"failed": "why"} at any step
+
+Invariant: the guest runs only after "go", and what ran has an exit.json. If the cloud dies before "go" (end of file on fd 3) nothing of
+the boot is left but its directory without exit.json, which the next start sweeps. If it dies later the supervisor goes on alone:
+it pumps the log, holds the listeners (a later cloud asks for them on `control`), and records the end before it ends itself.
+"""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from typing import Any
+
+from windtunnel.compute.shim import log, runner, runtimes
+from windtunnel.compute.shim.linux import become_subreaper, boot_id, start_time
+
+READ_SIZE = 64 << 10
+DRAIN_SECONDS = 10.0
+
+
+def send(connection: socket.socket, message: dict[str, Any], fds: list[int]) -> None:
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+    connection.sendmsg([json.dumps(message).encode()], rights)
+
+
+def write_durably(path: str, content: dict[str, Any]) -> None:
+    """Replace a file whole: after a crash it is the old one or the new one."""
+    temporary = path + ".new"
+    with open(temporary, "w") as f:
+        json.dump(content, f)
+        f.flush()
+        os.fsync(f.fileno())
+    os.rename(temporary, path)
+    directory = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    os.fsync(directory)
+    os.close(directory)
+
+
+class Supervisor:
+    def __init__(self, cloud: socket.socket, order: dict[str, Any]) -> None:
+        self._cloud = cloud
+        self._order = order
+        self._runtime = runtimes.make(order["runtime"])
+        self._log = log.Writer("log")
+        self._pipes: dict[int, int] = {}
+        self._writers: list[int] = []
+
+    def run(self) -> None:
+        lock = os.open(self._order["lock"], os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._boot(lock)
+        except (runner.Failed, OSError, ValueError, LookupError) as problem:
+            self._runtime.kill()
+            self._runtime.cleanup()
+            self._tell({"failed": str(problem)})
+        except Abandoned:
+            self._runtime.kill()
+            self._runtime.cleanup()
+
+    def _boot(self, lock: int) -> None:
+        _take(lock, 10.0)
+        for stream in (log.STDOUT, log.STDERR):
+            reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+            os.set_blocking(writer, True)
+            self._pipes[reader] = stream
+            self._writers.append(writer)
+        pid = self._runtime.create(*self._writers)
+        for writer in self._writers:
+            os.close(writer)
+        state = self._state(pid)
+        write_durably("state.json", state)
+        sockets = self._runtime.listeners()
+        send(self._cloud, {"created": state}, [s.fileno() for s in sockets])
+        if self._cloud.recv(16) != b"go":
+            raise Abandoned
+        write_durably("state.json", {**state, "phase": "started", "started_at": time.time()})
+        self._runtime.start()
+        self._tell({"started": True})
+        self._cloud.close()
+        self._supervise(pid, sockets)
+
+    def _state(self, pid: int) -> dict[str, Any]:
+        return {
+            **self._order["identity"],
+            "phase": "created",
+            "pid": pid,
+            "start_time": start_time(pid) or 0,
+            "boot_id": boot_id(),
+            "shim_pid": os.getpid(),
+            "shim_start_time": start_time(os.getpid()),
+            "started_at": time.time(),
+        }
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        try:
+            send(self._cloud, message, [])
+        except OSError:
+            pass  # the cloud is gone; state.json and exit.json speak for themselves
+
+    def _supervise(self, pid: int, sockets: list[socket.socket]) -> None:
+        init = os.pidfd_open(pid)
+        control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        control.bind("control")
+        control.listen(16)
+        poll = select.poll()
+        for fd in (*self._pipes, init, control.fileno()):
+            poll.register(fd, select.POLLIN)
+        ended = False
+        while not ended:
+            for fd, _ in poll.poll():
+                if fd == init:
+                    ended = True
+                elif fd == control.fileno():
+                    _hand_over(control, sockets)
+                elif not self._pump(fd):
+                    poll.unregister(fd)
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        ended_at = time.time()
+        control.close()
+        os.unlink("control")
+        for listener in sockets:
+            listener.close()
+        self._record(status, ended_at)
+
+    def _pump(self, fd: int) -> bool:
+        """One read into the log; False once the pipe has ended."""
+        try:
+            data = os.read(fd, READ_SIZE)
+        except BlockingIOError:
+            return True
+        if data:
+            self._log.write(self._pipes[fd], data)
+            return True
+        os.close(fd)
+        del self._pipes[fd]
+        return False
+
+    def _record(self, status: int, ended_at: float) -> None:
+        """All output, then the end, then no trace. The kernel has ended everything in the namespace before init's end was reported."""
+        killed, peak = self._runtime.usage()
+        if self._order["runtime"]["kind"] == "plain":
+            self._runtime.cleanup()
+        self._drain(time.monotonic() + DRAIN_SECONDS)
+        self._log.close()
+        write_durably(
+            "exit.json",
+            {
+                "code": status if status >= 0 else None,
+                "signal": -status if status < 0 else None,
+                "oom_killed": killed,
+                "ended_at": ended_at,
+                "memory_peak": peak,
+                "reason": f"{self._log.dropped} bytes of output were lost: the disk is full" if self._log.dropped else "",
+            },
+        )
+        self._runtime.cleanup()
+
+    def _drain(self, deadline: float) -> None:
+        poll = select.poll()
+        for fd in self._pipes:
+            poll.register(fd, select.POLLIN)
+        while self._pipes and (left := deadline - time.monotonic()) > 0:
+            for fd, _ in poll.poll(left * 1000):
+                if not self._pump(fd):
+                    poll.unregister(fd)
+
+
+class Abandoned(Exception):
+    """The cloud ended before it said "go"."""
+
+
+def _take(lock: int, seconds: float) -> None:
+    """The sandbox's lock, held until this process ends: its last supervisor may still be cleaning up."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise OSError("the sandbox's disk is still in use by an earlier boot") from None
+            time.sleep(0.01)
+
+
+def _hand_over(control: socket.socket, sockets: list[socket.socket]) -> None:
+    """A new cloud connects and gets the listeners."""
+    try:
+        with control.accept()[0] as connection:
+            connection.settimeout(5.0)
+            send(connection, {"listeners": len(sockets)}, [s.fileno() for s in sockets])
+    except OSError:
+        pass  # it went away again; the next one asks anew
+
+
+def main() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_IGN)
+    become_subreaper()
+    os.umask(0o022)
+    os.chdir(sys.argv[1])
+    os.set_inheritable(3, False)
+    cloud = socket.socket(fileno=3)
+    with open("boot.json") as f:
+        order = json.load(f)
+    Supervisor(cloud, order).run()
