@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -58,8 +59,9 @@ class RestTable:
             if not (s3 and operation.name in _S3_ELSEWHERE):
                 entries.setdefault(operation.http_method, []).append(_entry(operation, s3))
         self._entries = {
-            method: [entry for _, entry in sorted(found, key=lambda f: f[0], reverse=True)] for method, found in entries.items()
+            method: [entry for _, entry in sorted(found, key=itemgetter(0), reverse=True)] for method, found in entries.items()
         }
+        self._plain = {method: [entry for entry in found if not entry.query] for method, found in self._entries.items()}
 
     def match(
         self, method: str, raw_path: str, query: list[tuple[str, str]], headers: Mapping[str, str]
