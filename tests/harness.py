@@ -13,13 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from windtunnel.app import Settings, WindtunnelCloud
+from windtunnel.app import WindtunnelCloud
 from windtunnel.kernel.cloud import Body
 from windtunnel.kernel.context import Context, Wait
 from windtunnel.kernel.errors import not_built
 from windtunnel.kernel.principal import Principal
 from windtunnel.kernel.registry import OPERATIONS
 from windtunnel.kernel.scope import Scope
+from windtunnel.settings import Settings
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 T = TypeVar("T")
@@ -73,7 +74,8 @@ class InProcessCloud:
         if op is None:
             raise not_built(service, operation)
         if op.prepare is not None:
-            args = op.prepare(self.cloud, args)
+            prepare = op.prepare
+            args = self.read(lambda ctx: prepare(ctx, args), principal)
         if op.body == "stage":
             args = {k: Body(self.cloud.blobs.put(v)) if isinstance(v, bytes) else v for k, v in args.items()}
         found = op

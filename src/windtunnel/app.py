@@ -12,10 +12,7 @@ import logging
 import pkgutil
 from collections import defaultdict
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from windtunnel.events.pump import Pump
 from windtunnel.jobs.engine import Boundary, Engine, _no_boundary
@@ -25,22 +22,12 @@ from windtunnel.kernel.context import Context, Event, Reply, Wait
 from windtunnel.kernel.errors import not_built
 from windtunnel.kernel.ids import Ids, SystemIds
 from windtunnel.kernel.registry import OPERATIONS, STARTERS
+from windtunnel.settings import Settings
 from windtunnel.store.blobs import FileBlobs
 from windtunnel.store.sqlite import SqliteStore, SqliteTx
 from windtunnel.store.writer import Writer
 
 log = logging.getLogger("windtunnel")
-
-
-class Settings(msgspec.Struct, frozen=True):
-    """What `up` was told. data: the directory of this cloud; port 0 asks for any free one; tls_port None means none."""
-
-    data: Path
-    port: int = 4566
-    tls_port: int | None = None
-    pace: float = 1.0
-    region: str = "us-east-1"
-    account: str = "000000000000"
 
 
 def load_services() -> None:
@@ -64,6 +51,7 @@ class WindtunnelCloud:
         boundary: Boundary = _no_boundary,
     ) -> None:
         load_services()
+        from windtunnel.services.codecommit.hosting import GitHosting
         from windtunnel.services.events.delivery import fan_out
         from windtunnel.services.iam.identity import StoreIdentity
 
@@ -81,6 +69,9 @@ class WindtunnelCloud:
         self.identity: Identity = StoreIdentity()
         self._parts: dict[str, Any] = {}
         self._waiters: dict[str, set[asyncio.Future[None]]] = defaultdict(set)
+        self.add_part("store", self.store)
+        self.add_part("threads", lambda work: loop.run_in_executor(None, work))
+        self.add_part("git", GitHosting(settings.data / "git", self.blobs))
 
     # -- kernel.cloud.Cloud -----------------------------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ class Operation(msgspec.Struct, frozen=True):
     """A registered operation.
 
     kind: "read" runs in a snapshot, "write" in a transaction. cost: "point" reads run on the loop, "scan" reads in a thread.
-    prepare: slow work before the transaction, in a thread: (cloud, args) -> args; it may only write content-addressed things.
+    prepare: slow work before the transaction, in a thread: (ctx on a snapshot, args) -> args; it may only write content-addressed things.
     body: "stage" streams the request's payload into a blob before the transaction; the handler gets a `Body`.
     """
 

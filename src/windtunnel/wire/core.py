@@ -8,30 +8,34 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import secrets
-import threading
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
+from hashlib import sha256
 from typing import Any, Protocol
 
-from windtunnel.kernel.cloud import BlobRange, Body, Cloud
+from windtunnel.kernel.cloud import BlobRange, BlobWriter, Body, Cloud
 from windtunnel.kernel.context import Context, RequestInfo, Wait
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.principal import Credential, Principal
 from windtunnel.kernel.records import Tx
 from windtunnel.kernel.registry import OPERATIONS, RULES, Operation, ServiceRules
 from windtunnel.kernel.scope import Scope
+from windtunnel.wire.autherrors import Family, refused
 from windtunnel.wire.models import ServiceModel, load_service
+from windtunnel.wire.naming import xform
 from windtunnel.wire.protocols import compile_decoder, compile_encoder, compile_error_encoder
 from windtunnel.wire.protocols.base import Decoder, Encoder, ErrorEncoder, RawRequest, Response, parse_query
-from windtunnel.wire.routing import Route, Router
-from windtunnel.wire.sigv4 import Signed, Verified, is_signed, read_signature, verify
+from windtunnel.wire.routing import Route, Router, scope_service
+from windtunnel.wire.sigv4 import Signed, Verified, check_body, read_signature, verify
 
 log = logging.getLogger("windtunnel.wire")
 MAX_BODY = 16 << 20
 INLINE_STAGE = 16 * 1024
 """Bodies up to this size are staged without a file, on the loop."""
-_ACCESS_DENIED = {"json": "AccessDeniedException", "rest-json": "AccessDeniedException", "ec2": "UnauthorizedOperation"}
+FLUSH = 1 << 20
+"""How much of a streaming body is gathered before a thread hashes and writes it."""
 
 
 class Streamed:
@@ -51,6 +55,10 @@ Answer = Response | Streamed
 class Backend(Protocol):
     """What the composition root gives the wire."""
 
+    region: str
+    account: str
+    """Where anonymous callers are, who name neither."""
+
     @property
     def cloud(self) -> Cloud: ...
 
@@ -68,7 +76,21 @@ class Backend(Protocol):
 class Request:
     """One HTTP request. headers: lower-case names as received; head: the same joined by name; sandbox: whose listener took it."""
 
-    __slots__ = ("method", "raw_path", "raw_query", "headers", "head", "body", "client", "secure", "sandbox", "route", "staged")
+    __slots__ = (
+        "method",
+        "raw_path",
+        "raw_query",
+        "headers",
+        "head",
+        "body",
+        "client",
+        "secure",
+        "sandbox",
+        "route",
+        "staged",
+        "verified",
+        "checksums",
+    )
 
     def __init__(
         self,
@@ -93,6 +115,8 @@ class Request:
         self.sandbox = sandbox
         self.route: Route | None = None
         self.staged: Body | None = None
+        self.verified: Verified | None = None
+        self.checksums: list[tuple[str, str]] = []
 
 
 class Plan:
@@ -107,5 +131,323 @@ class Plan:
         self.decode: Decoder = compile_decoder(model, operation.name, operation.declared, rules, protocol)
         self.encode: Encoder = compile_encoder(model, operation.name, protocol)
         self.error: ErrorEncoder = compile_error_encoder(model, protocol)
-        self.streaming_input = shape.streaming_input
+        self.streaming_input = xform(shape.streaming_input) if shape.streaming_input else None
         self.streaming_output = shape.streaming_output
+
+
+class Core:
+    """`handle(request)` is the whole wire."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._cloud = backend.cloud
+        registered: dict[str, set[str]] = {}
+        for service, operation in OPERATIONS:
+            registered.setdefault(service, set()).add(operation)
+        self._router = Router(registered)
+        self._plans: dict[tuple[str, str, str], Plan] = {}
+        self._errors: dict[tuple[str, str], ErrorEncoder] = {}
+        self.inline_stage = INLINE_STAGE
+
+    def in_thread(self, work: Callable[[], Any]) -> Awaitable[Any]:
+        return self._backend.in_thread(work)
+
+    def blob_path(self, part: BlobRange) -> str:
+        return str(self._cloud.blobs.path(part.ref))
+
+    # -- a request ----------------------------------------------------------------------------------------------------
+
+    def handle(self, request: Request) -> Answer | Awaitable[Answer]:
+        """The answer, at once for point reads and refusals, else when its work is done."""
+        try:
+            signed, route = self._route(request)
+            plan = self._plan(route)
+            family = _family(route)
+            principal, region = self._authenticate(request, signed, family)
+            return self._run(request, plan, route, principal, region)
+        except AwsError as error:
+            return self.refuse(request, error)
+        except Exception:  # the wire's edge
+            log.exception("%s %s", request.method, request.raw_path)
+            return self.refuse(request, _internal())
+
+    def refuse(self, request: Request, error: AwsError) -> Response:
+        """An error in the words of the service that was asked, as far as that is known."""
+        route = request.route or self._guess(request)
+        if error.code == "AccessDenied":
+            error = _denied(route, error)
+        key = (route.service, route.protocol)
+        encoder = self._errors.get(key)
+        if encoder is None:
+            encoder = self._errors[key] = compile_error_encoder(load_service(route.service), route.protocol)
+        return encoder(error, _request_id(), request.method == "HEAD")
+
+    def _route(self, request: Request) -> tuple[Signed | None, Route]:
+        route = request.route
+        if route is None:
+            route = request.route = self._router.route(
+                request.method, request.head.get("host", ""), request.raw_path, request.raw_query, request.head, request.body
+            )
+        return read_signature(dict(request.headers), request.raw_query, _family(route)), route
+
+    def _guess(self, request: Request) -> Route:
+        """Whose words an error takes when no operation was found: by target, by credential scope, else S3's."""
+        target = request.head.get("x-amz-target")
+        service = scope_service(request.head, request.raw_query)
+        if target is not None:
+            return Route("ssm", "", {}, "json")
+        if service in (None, "s3"):
+            return Route("s3", "", {}, "rest-xml")
+        return Route("sts", "", {}, "query") if service != "ec2" else Route("ec2", "", {}, "ec2")
+
+    def _plan(self, route: Route) -> Plan:
+        key = (route.service, route.operation, route.protocol)
+        plan = self._plans.get(key)
+        if plan is None:
+            operation = OPERATIONS.get((route.service, route.operation))
+            if operation is None:
+                raise not_built(route.service, route.operation)
+            rules = RULES.get(route.service) or ServiceRules()
+            plan = self._plans[key] = Plan(operation, load_service(route.service), route.protocol, rules)
+        return plan
+
+    def _authenticate(self, request: Request, signed: Signed | None, family: Family) -> tuple[Principal, str]:
+        if signed is None:
+            if family == "s3":
+                return Principal.anonymous(), self._cloud_region()
+            raise refused(family, "missing")
+        if request.staged is not None and request.verified is not None:
+            return request.verified.credential.principal, request.verified.region
+        verified = self._verify(request, signed, family)
+        self._check_body(request, verified)
+        return verified.credential.principal, verified.region
+
+    def _cloud_region(self) -> str:
+        return self._backend.region
+
+    def _verify(self, request: Request, signed: Signed, family: Family) -> Verified:
+        identity = self._cloud.identity
+
+        def lookup(access_key: str) -> Credential | None:
+            with self._backend.snapshot("", "") as tx:
+                return identity.credential(tx, access_key)
+
+        return verify(
+            signed,
+            request.method,
+            request.raw_path,
+            request.raw_query,
+            request.headers,
+            lambda: sha256(request.body).hexdigest(),
+            lookup,
+            self._cloud.clock.now(),
+            family,
+        )
+
+    def _check_body(self, request: Request, verified: Verified) -> None:
+        if verified.payload == "hash":
+            if "x-amz-content-sha256" in request.head:
+                check_body(verified, sha256(request.body).hexdigest())
+        elif verified.payload != "unsigned":
+            from windtunnel.wire.chunked import ChunkedDecoder
+
+            decoder = ChunkedDecoder(verified, request.head)
+            request.body = decoder.feed(request.body) + decoder.finish()
+            request.checksums = decoder.checksums
+
+    # -- running ------------------------------------------------------------------------------------------------------
+
+    def _run(self, request: Request, plan: Plan, route: Route, principal: Principal, region: str) -> Answer | Awaitable[Answer]:
+        body = b"" if request.staged is not None else request.body
+        raw = RawRequest(request.method, request.raw_path, route.path_params, parse_query(request.raw_query), request.head, body)
+        args = plan.decode(raw)
+        operation = plan.operation
+        if plan.streaming_input is not None:
+            args[plan.streaming_input] = self._body(request) if operation.body == "stage" else request.body
+        scope = Scope(principal.account or self._backend.account, region)
+        info = RequestInfo(
+            _request_id(), request.client, request.head.get("user-agent", ""), request.secure, request.head.get("host", ""), request.sandbox
+        )
+        if operation.kind == "read" and operation.cost == "point":
+            with self._backend.snapshot(scope.account, scope.region) as tx:
+                result = self._call(operation, Context(tx, scope, principal, self._cloud, request=info), args)
+            if not isinstance(result, Wait):
+                return self._encode(plan, result, info.id)
+            return self._guard(request, self._waiting(plan, scope, principal, info, args, result))
+        return self._guard(request, self._elsewhere(plan, scope, principal, info, args))
+
+    def _call(self, operation: Operation, ctx: Context, args: dict[str, Any]) -> Any:
+        self._cloud.identity.check(ctx, operation.authorize(ctx, **args))
+        return operation.handler(ctx, **args)
+
+    async def _guard(self, request: Request, work: Awaitable[Answer]) -> Answer:
+        try:
+            return await work
+        except AwsError as error:
+            return self.refuse(request, error)
+        except Exception:  # the wire's edge, for work that left the loop turn
+            log.exception("%s %s", request.method, request.raw_path)
+            return self.refuse(request, _internal())
+
+    async def _elsewhere(self, plan: Plan, scope: Scope, principal: Principal, info: RequestInfo, args: dict[str, Any]) -> Answer:
+        operation = plan.operation
+        if operation.kind == "read":
+            result = await self._in_thread_snapshot(scope, principal, info, lambda ctx: self._call(operation, ctx, args))
+        else:
+            if operation.prepare is not None:
+                prepare = operation.prepare
+                given = args
+                args = await self._in_thread_snapshot(scope, principal, info, lambda ctx: self._prepared(operation, prepare, ctx, given))
+            final = args
+
+            def write(tx: Tx) -> Any:
+                return self._call(
+                    operation, Context(tx.within(scope.account, scope.region), scope, principal, self._cloud, request=info), final
+                )
+
+            result = await self._backend.submit(write)
+        if isinstance(result, Wait):
+            return await self._waiting(plan, scope, principal, info, args, result)
+        return self._encode(plan, result, info.id)
+
+    def _prepared(
+        self, operation: Operation, prepare: Callable[[Any, dict[str, Any]], dict[str, Any]], ctx: Context, args: dict[str, Any]
+    ) -> dict[str, Any]:
+        self._cloud.identity.check(ctx, operation.authorize(ctx, **args))
+        return prepare(ctx, args)
+
+    async def _in_thread_snapshot(self, scope: Scope, principal: Principal, info: RequestInfo, work: Callable[[Context], Any]) -> Any:
+        def read() -> Any:
+            with self._backend.thread_snapshot(scope.account, scope.region) as tx:
+                return work(Context(tx, scope, principal, self._cloud, request=info))
+
+        return await self._backend.in_thread(read)
+
+    async def _waiting(self, plan: Plan, scope: Scope, principal: Principal, info: RequestInfo, args: dict[str, Any], wait: Wait) -> Answer:
+        """A long poll: asked again at each notification, answered with `otherwise` at the end."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait.timeout
+        result: Any = wait
+        while isinstance(result, Wait):
+            left = deadline - loop.time()
+            if left <= 0 or not await self._backend.wait_for(result.signal, left):
+                result = result.otherwise
+                break
+            with self._backend.snapshot(scope.account, scope.region) as tx:
+                result = self._call(plan.operation, Context(tx, scope, principal, self._cloud, request=info), args)
+        return self._encode(plan, result, info.id)
+
+    def _encode(self, plan: Plan, result: dict[str, Any] | None, request_id: str) -> Answer:
+        if plan.streaming_output is None or result is None or plan.streaming_output not in result:
+            return plan.encode(result or {}, request_id)
+        body = result[plan.streaming_output]
+        rest = {name: value for name, value in result.items() if name != plan.streaming_output}
+        status, headers, _ = plan.encode(rest, request_id)
+        headers = [(name, value) for name, value in headers if name != b"content-length"]
+        if isinstance(body, BlobRange) and body.ref.inline is not None:
+            data = body.ref.inline[body.offset : body.offset + body.length]
+            return status, [*headers, (b"content-length", b"%d" % len(data))], data
+        if isinstance(body, bytes):
+            return status, [*headers, (b"content-length", b"%d" % len(body))], body
+        size = sum(part.length for part in body) if isinstance(body, list) else body.length
+        return Streamed(status, [*headers, (b"content-length", b"%d" % size)], body)
+
+    # -- bodies that stream -------------------------------------------------------------------------------------------
+
+    def _body(self, request: Request) -> Body:
+        if request.staged is not None:
+            return request.staged
+        return Body(self._cloud.blobs.small(request.body), tuple(request.checksums))
+
+    def stager(self, request: Request) -> Stager | None:
+        """For a body that does not fit one message: where to stream it, verified first; None when the operation takes bytes."""
+        if request.method not in ("PUT", "POST") or request.head.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            return None
+        signed, route = self._route(request)
+        plan = self._plan(route)
+        if plan.operation.body != "stage" or plan.streaming_input is None:
+            return None
+        if signed is None:
+            raise refused("s3", "missing")
+        request.verified = self._verify(request, signed, _family(route))
+        return Stager(self, request, request.verified)
+
+    def blob_writer(self) -> BlobWriter:
+        return self._cloud.blobs.writer()
+
+
+class Stager:
+    """Takes a body piece by piece into a blob, checking signature of chunks, hash and checksums on the way."""
+
+    def __init__(self, core: Core, request: Request, verified: Verified) -> None:
+        self._core = core
+        self._verified = verified
+        self._chunks: Any = None
+        if verified.payload not in ("hash", "unsigned"):
+            from windtunnel.wire.chunked import ChunkedDecoder
+
+            self._chunks = ChunkedDecoder(verified, request.head)
+        self._writer = core.blob_writer()
+        self._pending: list[bytes] = []
+        self._size = 0
+
+    async def write(self, data: bytes) -> None:
+        self._pending.append(data)
+        self._size += len(data)
+        if self._size >= FLUSH:
+            await self._core.in_thread(self._flush)
+
+    def _flush(self) -> None:
+        data = b"".join(self._pending)
+        self._pending, self._size = [], 0
+        if self._chunks is not None:
+            data = self._chunks.feed(data)
+        self._writer.write(data)
+
+    def _finish(self) -> Body:
+        self._flush()
+        checksums: list[tuple[str, str]] = []
+        if self._chunks is not None:
+            self._writer.write(self._chunks.finish())
+            checksums = self._chunks.checksums
+        ref = self._writer.finish()
+        if self._verified.payload == "hash":
+            check_body(self._verified, ref.sha256)
+        return Body(ref, tuple(checksums))
+
+    async def finish(self) -> Body:
+        body: Body = await self._core.in_thread(self._finish)
+        return body
+
+    async def discard(self) -> None:
+        await self._core.in_thread(self._writer.discard)
+
+
+_ids = random.Random(secrets.randbits(128))
+
+
+def _request_id() -> str:
+    h = f"{_ids.getrandbits(128):032x}"
+    return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
+
+
+def _family(route: Route) -> Family:
+    if route.service == "s3":
+        return "s3"
+    if route.protocol in ("ec2", "query"):
+        return route.protocol  # type: ignore[return-value]
+    return "json"
+
+
+def _denied(route: Route, error: AwsError) -> AwsError:
+    """AccessDenied under the name, and in the words, that the service has for it."""
+    if route.protocol == "ec2":
+        return AwsError("UnauthorizedOperation", f"You are not authorized to perform this operation. {error.message}", status=403)
+    if route.protocol in ("json", "rest-json"):
+        rules = RULES.get(route.service)
+        return AwsError(rules.access_denied_code if rules else "AccessDeniedException", error.message, status=400)
+    return AwsError("AccessDenied", error.message, status=403)
+
+
+def _internal() -> AwsError:
+    return AwsError("InternalFailure", "Windtunnel made a mistake; its log says which. Nothing was changed.", status=500)

@@ -1,0 +1,94 @@
+"""`./windtunnel COMMAND`: reads the command line and hands over to `commands/<name>.py`.
+
+Invariant: no command imports another's libraries, so `up` and `env` start as fast as Python does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+COMMANDS = {
+    "up": "start a cloud in the foreground",
+    "down": "stop the cloud that runs on a data directory",
+    "env": "print shell exports for clients of the running cloud",
+    "status": "what runs in the cloud",
+    "labs": "run labs by real clients against a cloud of their own, and grade them",
+    "why": "tell what led to a thing: commit, execution, build, deployment, hook line",
+    "coverage": "which operations and members act, are descriptive, are refused",
+    "check": "ruff, mypy and the fast tests",
+    "test": "every test",
+    "bench": "measure, beside other emulators, and print one table",
+}
+
+
+def default_data() -> Path:
+    """The XDG rule: $XDG_DATA_HOME/windtunnel, else ~/.local/share/windtunnel."""
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "windtunnel"
+
+
+def _account(text: str) -> str:
+    if len(text) != 12 or not text.isdigit():
+        raise argparse.ArgumentTypeError("an account is 12 digits")
+    return text
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise argparse.ArgumentTypeError("a port is 0 (any free one) to 65535")
+    return number
+
+
+def _pace(text: str) -> float:
+    pace = float(text)
+    if not pace > 0:
+        raise argparse.ArgumentTypeError("the pace is greater than 0; 60 makes an hour of intended waiting a minute")
+    return pace
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(prog="windtunnel", description="The AWS DevOps toolchain running for real on one machine.")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    made = {name: commands.add_parser(name, help=text, description=text) for name, text in COMMANDS.items()}
+    for name in ("up", "down", "env", "status", "why"):
+        made[name].add_argument(
+            "--data", type=Path, default=default_data(), metavar="DIR", help="the cloud's data directory (default: %(default)s)"
+        )
+    up = made["up"]
+    up.add_argument("--port", type=_port, default=4566, metavar="N", help="HTTP port on 127.0.0.1 (default: %(default)s; 0: any free one)")
+    up.add_argument("--tls-port", type=_port, default=None, metavar="N", help="HTTPS port (default: any free one)")
+    up.add_argument("--pace", type=_pace, default=1.0, metavar="X", help="divide intended waiting (bake times, intervals) by X")
+    up.add_argument("--region", default="us-east-1", metavar="R", help="the region of `env` (default: %(default)s)")
+    up.add_argument(
+        "--account", type=_account, default="000000000000", metavar="A", help="the account of the root key (default: %(default)s)"
+    )
+    made["env"].add_argument("--json", action="store_true", help="as JSON instead of shell exports")
+    made["status"].add_argument("--json", action="store_true", help="as JSON")
+    made["labs"].add_argument("names", nargs="*", metavar="NAME", help="which labs (default: all)")
+    made["labs"].add_argument("--keep", action="store_true", help="leave the lab's cloud running at the end")
+    made["why"].add_argument("id", metavar="ID", help="an execution, build, deployment, instance or commit id")
+    for name in ("check", "test", "bench"):
+        made[name].add_argument("rest", nargs=argparse.REMAINDER, help="passed on")
+    made["coverage"].add_argument("services", nargs="*", metavar="SERVICE", help="which services (default: all)")
+    made["coverage"].add_argument("--markdown", action="store_true", help="the table of the README")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status of the command."""
+    options = parser().parse_args(arguments)
+    command = importlib.import_module(f"windtunnel.commands.{options.command}")
+    try:
+        return int(command.main(options) or 0)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0

@@ -1,0 +1,165 @@
+"""One process, one loop: uvicorn's HTTP protocol over our core, on the host's port, on TLS, and on every sandbox's own listener."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import msgspec
+
+from windtunnel.app import WindtunnelCloud
+from windtunnel.commands.running import RunFile, write_private
+from windtunnel.jobs.engine import Boundary, _no_boundary
+from windtunnel.kernel.records import Tx
+from windtunnel.settings import Settings
+
+log = logging.getLogger("windtunnel.server")
+
+
+class LoopBackend:
+    """wire.core.Backend over the cloud's store and writer."""
+
+    def __init__(self, cloud: WindtunnelCloud) -> None:
+        self._cloud = cloud
+        self.region = cloud.settings.region
+        self.account = cloud.settings.account
+
+    @property
+    def cloud(self) -> Any:
+        return self._cloud
+
+    def snapshot(self, account: str, region: str) -> AbstractContextManager[Tx]:
+        return self._cloud.store.snapshot(account, region)
+
+    def thread_snapshot(self, account: str, region: str) -> AbstractContextManager[Tx]:
+        return self._cloud.store.thread_snapshot(account, region)
+
+    def submit(self, work: Callable[[Tx], Any]) -> asyncio.Future[Any]:
+        return self._cloud.writer.submit(work)
+
+    def in_thread(self, work: Callable[[], Any]) -> Awaitable[Any]:
+        return self._cloud.loop.run_in_executor(None, work)
+
+    async def wait_for(self, name: str, timeout: float) -> bool:
+        return await self._cloud.wait_for(name, timeout)
+
+
+class Listeners:
+    """Every socket that this server answers on. Sandboxes' sockets come and go from driver threads."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, app: Any) -> None:
+        from uvicorn import Config
+        from uvicorn.server import ServerState
+
+        self._loop = loop
+        self._config = Config(
+            app, http="httptools", ws="none", lifespan="off", log_config=None, access_log=False, server_header=False, timeout_keep_alive=75
+        )
+        self._config.load()
+        self._state = ServerState()
+        self._servers: list[asyncio.Server] = []
+        self._sandboxed: dict[tuple[str, str], asyncio.Server] = {}
+
+    def _protocol(self, state: dict[str, str]) -> Callable[[], asyncio.Protocol]:
+        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+        return lambda: HttpToolsProtocol(config=self._config, server_state=self._state, app_state=state, _loop=self._loop)
+
+    async def open(self, sock: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        self._servers.append(await self._loop.create_server(self._protocol({}), sock=sock, ssl=tls, backlog=2048))
+
+    def serve_sandbox(self, sandbox_id: str, kind: str, sock: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        """Answer on a sandbox's own listener; the listener is the caller's identity (any thread)."""
+        asyncio.run_coroutine_threadsafe(self._serve_sandbox(sandbox_id, kind, sock, tls), self._loop).result(10)
+
+    async def _serve_sandbox(self, sandbox_id: str, kind: str, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
+        old = self._sandboxed.pop((sandbox_id, kind), None)
+        if old is not None:
+            old.close()
+        state = {"sandbox": sandbox_id, "listener": kind}
+        self._sandboxed[(sandbox_id, kind)] = await self._loop.create_server(
+            self._protocol(state), sock=sock, ssl=tls if kind == "tls" else None
+        )
+
+    def drop_sandbox(self, sandbox_id: str) -> None:
+        """Stop answering for a sandbox that has gone (any thread)."""
+
+        def drop() -> None:
+            for key in [key for key in self._sandboxed if key[0] == sandbox_id]:
+                self._sandboxed.pop(key).close()
+
+        self._loop.call_soon_threadsafe(drop)
+
+    async def close(self) -> None:
+        for server in (*self._servers, *self._sandboxed.values()):
+            server.close()
+        for connection in list(self._state.connections):
+            connection.shutdown()
+        deadline = self._loop.time() + 2.0
+        while self._state.tasks and self._loop.time() < deadline:
+            await asyncio.sleep(0.01)
+
+
+def bind(port: int) -> socket.socket:
+    """A listening socket on the loopback; OSError when the port is taken."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind(("127.0.0.1", port))
+    sock.listen(2048)
+    sock.setblocking(False)
+    return sock
+
+
+async def open_tls(listeners: Listeners, sock: socket.socket, settings: Settings) -> None:
+    """Answer https as soon as there is a certificate: at the first start of a cloud that is a moment after "ready"."""
+    from windtunnel.tls import server_context
+
+    context = await asyncio.get_running_loop().run_in_executor(None, server_context, settings.data)
+    await listeners.open(sock, context)
+
+
+async def serve(settings: Settings, boundary: Boundary = _no_boundary) -> None:
+    """Run a cloud until SIGTERM or SIGINT. Prints `ready URL` on stdout once it answers."""
+    from windtunnel.assemble import assemble
+
+    loop = asyncio.get_running_loop()
+    sock = bind(settings.port)
+    tls_sock = bind(settings.tls_port)
+    settings = msgspec.structs.replace(settings, port=sock.getsockname()[1], tls_port=tls_sock.getsockname()[1])
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    cloud = WindtunnelCloud(settings, loop, boundary=boundary)
+    listeners = await assemble(cloud, LoopBackend(cloud))
+    await listeners.open(sock)
+    run_file = RunFile(os.getpid(), settings.port, settings.tls_port, settings.region, settings.account)
+    write_private(settings.data / "run.json", msgspec.json.encode(run_file))
+    tls = asyncio.ensure_future(open_tls(listeners, tls_sock, settings))
+    print(f"ready http://127.0.0.1:{settings.port}", flush=True)
+    await ended.wait()
+    await tls
+    (settings.data / "run.json").unlink(missing_ok=True)
+    await listeners.close()
+    await cloud.shut_down()
+
+
+def run(settings: Settings, boundary: Boundary = _no_boundary) -> None:
+    """The process of `up`: settings for a server, then the loop."""
+    import gc
+
+    import uvloop
+
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.umask(0o077)
+    sys.setswitchinterval(0.0005)
+    gc.set_threshold(50_000)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    uvloop.run(serve(settings, boundary))

@@ -1,0 +1,142 @@
+"""The repositories on disk: git objects, and the projection of the store's refs into ref files for `git upload-pack`.
+
+Truth and order: objects are on disk and fsynced before a ref names them; refs are moved in the store; ref files follow and are
+rewritten from the store at start. Everything here does I/O and runs in threads, never in a transaction.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from windtunnel.kernel.cloud import BlobRef
+from windtunnel.kernel.errors import AwsError
+
+SECONDS = 600
+_QUIET = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+
+
+def git_environment() -> dict[str, str]:
+    """git without the user's or the machine's settings, and durable: what it writes is fsynced."""
+    settings = {
+        "core.fsync": "objects,reference,pack,pack-metadata",
+        "core.fsyncMethod": "fsync",
+        "gc.auto": "0",
+        "safe.directory": "*",
+        "uploadpack.allowAnySHA1InWant": "true",
+    }
+    found = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), **_QUIET, "GIT_CONFIG_COUNT": str(len(settings))}
+    for number, (key, value) in enumerate(settings.items()):
+        found[f"GIT_CONFIG_KEY_{number}"] = key
+        found[f"GIT_CONFIG_VALUE_{number}"] = value
+    return found
+
+
+class GitHosting:
+    """All repositories of one cloud, by repository id."""
+
+    def __init__(self, root: Path, blobs: Any) -> None:
+        self._root = root
+        self._blobs = blobs
+        self._lock = threading.Lock()
+
+    def path(self, repository_id: str) -> Path:
+        """The bare repository's directory, made on first use."""
+        path = self._root / f"{repository_id}.git"
+        if not (path / "HEAD").exists():
+            with self._lock:
+                (path / "objects" / "pack").mkdir(parents=True, exist_ok=True)
+                (path / "objects" / "info").mkdir(exist_ok=True)
+                (path / "refs").mkdir(exist_ok=True)
+                (path / "config").write_text("[core]\n\trepositoryformatversion = 0\n\tbare = true\n\tlogallrefupdates = false\n")
+                (path / "HEAD").write_text("ref: refs/heads/main\n")
+        return path
+
+    def project(self, repository_id: str, refs: Mapping[str, str], default_branch: str) -> None:
+        """Write the store's refs as packed-refs, so that git serves them."""
+        path = self.path(repository_id)
+        text = "# pack-refs with: sorted\n" + "".join(f"{refs[name]} {name}\n" for name in sorted(refs))
+        with self._lock:
+            for name, content in (("packed-refs", text), ("HEAD", f"ref: refs/heads/{default_branch or 'main'}\n")):
+                fresh = path / f".{name}.new"
+                fresh.write_text(content)
+                os.replace(fresh, path / name)
+
+    def remove(self, repository_id: str) -> None:
+        shutil.rmtree(self._root / f"{repository_id}.git", ignore_errors=True)
+
+    def git(self, repository_id: str, *arguments: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+        """Run git in the repository, bounded; the caller looks at the return code."""
+        return subprocess.run(
+            ["git", *arguments],
+            cwd=self.path(repository_id),
+            env=git_environment(),
+            input=stdin if stdin is not None else b"",
+            capture_output=True,
+            timeout=SECONDS,
+        )
+
+    def has_commit(self, repository_id: str, commit: str) -> bool:
+        """Whether a commit is in the object store."""
+        return self.git(repository_id, "cat-file", "-e", f"{commit}^{{commit}}").returncode == 0
+
+    def accept_pack(self, repository_id: str, pack: Path) -> str | None:
+        """Take a pushed pack into the object store; the reason when it is broken."""
+        with pack.open("rb") as source:
+            done = subprocess.run(
+                ["git", "-c", "transfer.fsckObjects=false", "index-pack", "--stdin", "--fix-thin", "--strict"],
+                cwd=self.path(repository_id),
+                env=git_environment(),
+                stdin=source,
+                capture_output=True,
+                timeout=SECONDS,
+            )
+        return None if done.returncode == 0 else done.stderr.decode(errors="replace").strip() or "index-pack failed"
+
+    def connected(self, repository_id: str, tips: list[str], known: list[str]) -> str | None:
+        """Whether everything that the new tips reach is here; the reason when something is missing."""
+        lines = "".join(f"{tip}\n" for tip in tips) + "".join(f"^{tip}\n" for tip in known)
+        done = self.git(repository_id, "rev-list", "--objects", "--quiet", "--stdin", stdin=lines.encode())
+        return None if done.returncode == 0 else "missing necessary objects"
+
+    def summary(self, repository_id: str, commit: str) -> str:
+        """The first line of a commit's message; empty for what is not a commit."""
+        done = self.git(repository_id, "log", "-1", "--format=%s", commit, "--")
+        return done.stdout.decode(errors="replace").strip()[:200] if done.returncode == 0 else ""
+
+    def archive(self, repository_id: str, commit: str) -> BlobRef:
+        """The commit's tree as a zip, as CodePipeline's CODE_ZIP artifact: files at the root, no .git. The same commit gives the same blob."""
+        writer = self._blobs.writer()
+        process = subprocess.Popen(
+            ["git", "archive", "--format=zip", commit],
+            cwd=self.path(repository_id),
+            env=git_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        timer = threading.Timer(SECONDS, process.kill)
+        timer.start()
+        try:
+            if process.stdout is None:
+                raise RuntimeError("git archive has no output")
+            while data := process.stdout.read(1 << 20):
+                writer.write(data)
+            if process.wait() != 0:
+                raise AwsError("CommitDoesNotExistException", f"Commit {commit} could not be archived")
+        except BaseException:
+            process.kill()
+            process.wait()
+            writer.discard()
+            raise
+        finally:
+            timer.cancel()
+            if process.stdout is not None:
+                process.stdout.close()
+        ref: BlobRef = writer.finish()
+        return ref

@@ -1,0 +1,71 @@
+"""Moving refs: compare-and-swap in the store, with the events that follow, in one transaction.
+
+Invariant: a ref moves only from the value that the mover saw; all of an update's refs that can move do, each on its own answer.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from windtunnel.kernel.context import Context
+from windtunnel.kernel.trail import trail
+from windtunnel.services.codecommit.model import HEADS, TAGS, Ref, Repository, repository_arn, valid_branch
+
+ZERO = "0" * 40
+
+
+class Update(NamedTuple):
+    """One ref to move; old and new are commit ids, ZERO for "not there"."""
+
+    ref: str
+    old: str
+    new: str
+
+
+def refusal(ctx: Context, repo: Repository, update: Update) -> str | None:
+    """Why this ref may not move, in words for git's `remote rejected`; None when it may."""
+    name = update.ref
+    if not name.startswith((HEADS, TAGS)) or (name.startswith(HEADS) and not valid_branch(name[len(HEADS) :])):
+        return "invalid reference name"
+    current = ctx.tx.get(Ref, f"{repo.repository_id}/{name}")
+    if (current.target if current else ZERO) != update.old:
+        return "failed to update ref: it has moved meanwhile"
+    if update.new == ZERO and name == HEADS + repo.default_branch:
+        return "the default branch cannot be deleted"
+    return None
+
+
+def move(ctx: Context, repo: Repository, update: Update, *, summary: str = "") -> None:
+    """Carry out an update that was not refused: ref, default branch, event, trail."""
+    key = f"{repo.repository_id}/{update.ref}"
+    if update.new == ZERO:
+        ctx.tx.delete(Ref, key)
+    else:
+        ctx.tx.put(Ref(repository_id=repo.repository_id, name=update.ref, target=update.new))
+    repo.modified = ctx.now
+    if not repo.default_branch and update.ref.startswith(HEADS) and update.new != ZERO:
+        repo.default_branch = update.ref[len(HEADS) :]
+    ctx.tx.put(repo)
+    _tell(ctx if ctx.cause.startswith("commit:") else ctx.caused_by(f"commit:{repo.name}@{update.new}"), repo, update, summary)
+
+
+def _tell(ctx: Context, repo: Repository, update: Update, summary: str) -> None:
+    is_branch = update.ref.startswith(HEADS)
+    short = update.ref[len(HEADS if is_branch else TAGS) :]
+    detail = {
+        "repositoryName": repo.name,
+        "repositoryId": repo.repository_id,
+        "referenceType": "branch" if is_branch else "tag",
+        "referenceName": short,
+        "referenceFullName": update.ref,
+        "callerUserArn": ctx.principal.arn,
+    }
+    if update.new == ZERO:
+        detail |= {"event": "referenceDeleted", "oldCommitId": update.old}
+    elif update.old == ZERO:
+        detail |= {"event": "referenceCreated", "commitId": update.new}
+    else:
+        detail |= {"event": "referenceUpdated", "commitId": update.new, "oldCommitId": update.old}
+    ctx.emit("aws.codecommit", "CodeCommit Repository State Change", [repository_arn(ctx.scope, repo.name)], detail)
+    said = f": {summary}" if summary else ""
+    trail(ctx, [update.new, update.new[:7], repo.name], f"{ctx.principal.arn} pushed {update.new[:7]} to {repo.name} {short}{said}")

@@ -1,0 +1,187 @@
+"""The HTTP edge: ASGI in, ASGI out; limits on what a client may send; bodies staged as they stream.
+
+Invariant: a request past a limit is refused with an HTTP status before anything runs; a body is held in memory only up to
+`core.MAX_BODY`, larger ones stream into a blob for the operations that take them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from windtunnel.kernel.cloud import BlobRange
+from windtunnel.kernel.errors import AwsError
+from windtunnel.wire.core import MAX_BODY, Answer, Core, Request, Streamed
+
+log = logging.getLogger("windtunnel.http")
+MAX_HEADERS = 128
+MAX_HEADER_BYTES = 64 * 1024
+MAX_TARGET = 16 * 1024
+CHUNK = 1 << 20
+IDLE_SECONDS = 60.0
+"""How long a client may leave a request's body unfinished without sending anything."""
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Gateway = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class ClientLeft(Exception):
+    """The connection ended before the body did."""
+
+
+class HttpEdge:
+    """The ASGI application. gateways: (does it match this path and scope?, application), asked in order before the AWS wire."""
+
+    def __init__(self, core: Core, gateways: list[tuple[Callable[[Scope], bool], Gateway]]) -> None:
+        self._core = core
+        self._gateways = gateways
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        refusal = _refused(scope, headers)
+        if refusal is not None:
+            await _send_plain(send, refusal, b"")
+            return
+        for matches, gateway in self._gateways:
+            if matches(scope):
+                await gateway(scope, receive, send)
+                return
+        request = _request(scope, headers)
+        try:
+            answer = await self._answer(request, receive)
+        except ClientLeft:
+            return
+        await _send_answer(send, answer, self._core, request.method == "HEAD")
+
+    async def _answer(self, request: Request, receive: Receive) -> Answer:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        try:
+            if message.get("more_body") or len(message.get("body", b"")) > self._core.inline_stage:
+                await self._take_body(request, message, receive)
+            else:
+                request.body = message.get("body", b"")
+        except AwsError as error:
+            return self._core.refuse(request, error)
+        answer = self._core.handle(request)
+        if isinstance(answer, tuple | Streamed):
+            return answer
+        return await answer
+
+    async def _take_body(self, request: Request, message: dict[str, Any], receive: Receive) -> None:
+        stage = self._core.stager(request)
+        if stage is None:
+            request.body = await _collect(message, receive)
+            return
+        try:
+            while True:
+                await stage.write(message.get("body", b""))
+                if not message.get("more_body"):
+                    break
+                message = await _next(receive)
+            request.staged = await stage.finish()
+        except BaseException:
+            await stage.discard()
+            raise
+
+
+async def _next(receive: Receive) -> dict[str, Any]:
+    try:
+        message = await asyncio.wait_for(receive(), IDLE_SECONDS)
+    except TimeoutError:
+        raise AwsError(
+            "RequestTimeout", "Your socket connection to the server was not read from or written to within the timeout period.", status=400
+        ) from None
+    if message["type"] == "http.disconnect":
+        raise ClientLeft
+    return message
+
+
+async def _collect(message: dict[str, Any], receive: Receive) -> bytes:
+    parts, size = [message.get("body", b"")], len(message.get("body", b""))
+    while message.get("more_body"):
+        message = await _next(receive)
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > MAX_BODY:
+            raise AwsError("RequestEntityTooLargeException", f"The request body is larger than {MAX_BODY} bytes.", status=413)
+    return b"".join(parts)
+
+
+def _refused(scope: Scope, headers: list[tuple[bytes, bytes]]) -> int | None:
+    if len(headers) > MAX_HEADERS or sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
+        return 431
+    if len(scope["raw_path"]) + len(scope["query_string"]) > MAX_TARGET:
+        return 414
+    return None
+
+
+def _request(scope: Scope, headers: list[tuple[bytes, bytes]]) -> Request:
+    head = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+    if len(head) < len(headers):
+        head = {}
+        for raw_name, raw_value in headers:
+            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+            head[name] = f"{head[name]},{value}" if name in head else value
+    state = scope.get("state") or {}
+    client = scope.get("client")
+    return Request(
+        scope["method"],
+        scope["raw_path"].decode("latin-1"),
+        scope["query_string"].decode("latin-1"),
+        headers,
+        head,
+        client=client[0] if client else "127.0.0.1",
+        secure=scope["scheme"] == "https",
+        sandbox=state.get("sandbox", ""),
+    )
+
+
+async def _send_plain(send: Send, status: int, body: bytes) -> None:
+    await send(
+        {"type": "http.response.start", "status": status, "headers": [(b"content-length", b"%d" % len(body)), (b"connection", b"close")]}
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _send_answer(send: Send, answer: Answer, core: Core, head: bool) -> None:
+    if isinstance(answer, tuple):
+        status, headers, body = answer
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+        return
+    await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+    if not head:
+        for part in answer.body if isinstance(answer.body, list) else [answer.body]:
+            await _send_range(send, core, part)
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _send_range(send: Send, core: Core, part: BlobRange) -> None:
+    """A part of a blob, in chunks read off the loop, so that a slow disk stops nobody else."""
+    if part.ref.inline is not None:
+        await send({"type": "http.response.body", "body": part.ref.inline[part.offset : part.offset + part.length], "more_body": True})
+        return
+    file = await core.in_thread(lambda: os.open(core.blob_path(part), os.O_RDONLY))
+    try:
+        offset, left = part.offset, part.length
+        while left:
+            want = min(CHUNK, left)
+            data = os.pread(file, want, offset) if want <= 65536 else await core.in_thread(partial(os.pread, file, want, offset))
+            if not data:
+                log.error("blob %s is shorter than its row says", part.ref.sha256)
+                raise ConnectionError("the stored object is damaged")
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+            offset += len(data)
+            left -= len(data)
+    finally:
+        os.close(file)
