@@ -1,0 +1,5 @@
+"""CloudWatch Logs. Built so far: groups, streams, events in and out, filter patterns of terms and of JSON, retention, tags."""
+
+from windtunnel.services.logs.operations import events, groups, streams, tags
+
+__all__ = ["events", "groups", "streams", "tags"]

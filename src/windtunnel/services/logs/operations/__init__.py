@@ -1,0 +1,1 @@
+"""The operations of CloudWatch Logs (API reference, 2014-03-28), by noun."""

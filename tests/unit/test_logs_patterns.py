@@ -1,0 +1,60 @@
+"""Filter patterns: each row is an event and whether a pattern means it."""
+
+from __future__ import annotations
+
+import pytest
+
+from windtunnel.kernel.errors import AwsError
+from windtunnel.services.logs.patterns import compile_pattern
+
+
+@pytest.mark.parametrize(
+    "pattern, message, expected",
+    [
+        pytest.param("", "anything", True, id="an empty pattern means everything"),
+        pytest.param("ERROR", "[ERROR] x", True, id="a term between punctuation"),
+        pytest.param("ERROR", "error", False, id="case counts"),
+        pytest.param("ERROR", "ERRORS", False, id="a term is a whole token"),
+        pytest.param("ERROR -timeout", "ERROR timeout", False, id="an excluded term"),
+        pytest.param("ERROR -timeout", "ERROR 500", True, id="without the excluded term"),
+        pytest.param("?ERROR ?WARN", "WARN x", True, id="one of the optional terms"),
+        pytest.param("?ERROR ?WARN", "INFO x", False, id="none of the optional terms"),
+        pytest.param('"bad request"', "a bad request b", True, id="a phrase"),
+        pytest.param('"bad request"', "bad: request", False, id="a phrase is exact"),
+        pytest.param(r'"a \"b\""', 'x a "b" y', True, id="a quote in a phrase"),
+        pytest.param("[", "x", None, id="space-delimited fields are refused"),
+        pytest.param("%ERR.*[0-9]%", "ERR 12", None, id="regular expressions are refused"),
+        pytest.param("{ $.a.b = 1 }", '{"a":{"b":1}}', True, id="a number"),
+        pytest.param("{ $.a.b = 1 }", '{"a":{"b":"1"}}', False, id="a number is not a string"),
+        pytest.param("{ $.a.b = 1 }", "no json {", False, id="what is not JSON"),
+        pytest.param('{ $.s = "abc*" }', '{"s":"abcd"}', True, id="a wildcard at the end"),
+        pytest.param('{ $.s = "*b*d" }', '{"s":"abcd"}', True, id="wildcards inside"),
+        pytest.param('{ $.s = "ab*bc" }', '{"s":"abc"}', False, id="the ends may not overlap"),
+        pytest.param("{ $.s = abc }", '{"s":"abc"}', True, id="a bare word"),
+        pytest.param('{ $.s != "a" }', '{"s":"b"}', True, id="unequal"),
+        pytest.param('{ $.s != "a" }', "{}", False, id="unequal needs the field"),
+        pytest.param("{ ($.x > 5) && ($.y IS NULL) }", '{"x":6,"y":null}', True, id="both"),
+        pytest.param("{ $.x > 5 || $.y = 1 && $.z = 1 }", '{"x":6}', True, id="and binds tighter than or"),
+        pytest.param("{ $.x >= 1.5e2 }", '{"x":150}', True, id="scientific notation"),
+        pytest.param("{ $.x > 5 }", '{"x":true}', False, id="a boolean is no number"),
+        pytest.param("{ $.z NOT EXISTS }", "{}", True, id="a missing field"),
+        pytest.param("{ $.z IS TRUE }", '{"z":true}', True, id="a true field"),
+        pytest.param("{ $.a[1].b = 2 }", '{"a":[{"b":1},{"b":2}]}', True, id="an array's element"),
+        pytest.param("{ $.a[*].b = 2 }", '{"a":[{"b":1},{"b":2}]}', True, id="any element"),
+        pytest.param('{ $["a.b"] = 2 }', '{"a.b":2}', True, id="a quoted name"),
+    ],
+)
+def test_a_pattern_means(pattern: str, message: str, expected: bool | None) -> None:
+    if expected is None:
+        with pytest.raises(AwsError) as caught:
+            compile_pattern(pattern)
+        assert caught.value.code == "NotImplemented"
+    else:
+        assert compile_pattern(pattern)(message) is expected
+
+
+@pytest.mark.parametrize("pattern", ["{ $.a = ", "{ $.a }", "{ $.a = 1 ) }", "{ = 1 }", "{ $.a > x }", '"open', "{" + "(" * 200 + "}"])
+def test_a_malformed_pattern_is_refused(pattern: str) -> None:
+    with pytest.raises(AwsError) as caught:
+        compile_pattern(pattern)
+    assert caught.value.code == "InvalidParameterException"
