@@ -28,7 +28,7 @@ import msgspec
 
 from windtunnel.compute.driver import Exited, Handle
 from windtunnel.compute.shim.linux import is_alive
-from windtunnel.compute.shim.supervisor import write_durably
+from windtunnel.compute.shim.supervisor import write_whole
 
 
 class Boot:
@@ -62,9 +62,10 @@ class Boot:
 
     def record_lost(self, reason: str) -> None:
         """For a boot that ended without a record."""
-        write_durably(
+        write_whole(
             str(self.path / "exit.json"),
             {"code": None, "signal": None, "oom_killed": False, "ended_at": time.time(), "lost": True, "reason": reason},
+            durable=True,
         )
 
 

@@ -50,14 +50,24 @@ def receive(connection: socket.socket, boot: Boot) -> tuple[dict[str, Any], list
 
 
 def ask_for_listeners(boot: Boot) -> list[socket.socket]:
+    with connect(boot) as connection:
+        connection.send(b'{"listeners": true}')
+        return receive(connection, boot)[1]
+
+
+def connect(boot: Boot) -> socket.socket:
+    """A connection to a running supervisor. OSError if there is none."""
     directory = os.open(boot.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
-            connection.settimeout(5.0)
-            connection.connect(f"/proc/self/fd/{directory}/control")  # a socket's path may be 107 bytes long, a data directory's longer
-            return receive(connection, boot)[1]
+        connection.settimeout(5.0)
+        connection.connect(f"/proc/self/fd/{directory}/control")  # a socket's path may be 107 bytes long, a data directory's longer
+    except OSError:
+        connection.close()
+        raise
     finally:
         os.close(directory)
+    return connection
 
 
 def await_end(shim: int) -> None:

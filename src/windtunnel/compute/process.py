@@ -8,12 +8,15 @@ paths below the sandbox's own directory for `files`, `cwd` and `read_file`, and 
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from windtunnel.compute.boots import Boot, boot_of
-from windtunnel.compute.collect import collect
+from windtunnel.compute.collect import Capture
 from windtunnel.compute.driver import ExecResult, Handle, ListenerKind, NotRunning, Running, SandboxError, SandboxSpec
 from windtunnel.compute.oci import DEFAULT_PATH
 from windtunnel.compute.shim import inside
@@ -65,14 +68,28 @@ class ProcessDriver(SupervisedDriver):
     ) -> ExecResult:
         boot = self._running(handle)
         base: dict[str, str] = (boot.order() or {})["runtime"]["env"]
-        try:
-            return collect(
-                list(argv), stdin, timeout, 0, lambda pid: os.killpg(pid, 9), {**base, **(env or {})}, _below(boot.sandbox / "upper", cwd)
-            )
-        except FileNotFoundError as problem:
-            return ExecResult(code=127, stdout=b"", stderr=f"{problem}\n".encode())
-        except PermissionError as problem:
-            return ExecResult(code=126, stdout=b"", stderr=f"{problem}\n".encode())
+        with Capture(stdin, 0) as capture:
+            try:
+                return self._run(capture, list(argv), {**base, **(env or {})}, _below(boot.sandbox / "upper", cwd), timeout)
+            except FileNotFoundError as problem:
+                return ExecResult(code=127, stdout=b"", stderr=f"{problem}\n".encode())
+            except PermissionError as problem:
+                return ExecResult(code=126, stdout=b"", stderr=f"{problem}\n".encode())
+
+    @staticmethod
+    def _run(capture: Capture, argv: list[str], env: dict[str, str], cwd: str, timeout: float) -> ExecResult:
+        source, out, err = capture.fds()
+        deadline = time.monotonic() + timeout
+        with subprocess.Popen(argv, stdin=source, stdout=out, stderr=err, env=env, cwd=cwd, start_new_session=True) as process:
+            pidfd = os.pidfd_open(process.pid)
+            try:
+                if capture.until(pidfd, deadline):
+                    code = process.wait()
+                    return capture.result(code if code >= 0 else 128 - code)
+                os.killpg(process.pid, signal.SIGKILL)
+                return capture.result(None)
+            finally:
+                os.close(pidfd)
 
     def read_file(self, handle: Handle, path: str, limit: int = 64 << 20) -> bytes:
         root = inside.open_root(str(self._running(handle).sandbox / "upper"))

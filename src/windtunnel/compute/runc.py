@@ -13,17 +13,16 @@ import json
 import os
 import platform
 import shutil
-import signal
+import socket
 import subprocess
+import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from windtunnel.compute import oci, seccomp
+from windtunnel.compute import handshake, oci, seccomp
 from windtunnel.compute.boots import Boot, boot_of, boots_of, guest_alive
-from windtunnel.compute.collect import collect
+from windtunnel.compute.collect import Capture
 from windtunnel.compute.driver import (
     GUEST_ENDPOINT_PORT,
     GUEST_METADATA_PORT,
@@ -206,15 +205,21 @@ class RuncDriver(SupervisedDriver):
 
     def _exec(self, boot: Boot, process: dict[str, Any], prefix: str, stdin: bytes, timeout: float) -> ExecResult:
         Path(prefix + ".json").write_text(json.dumps(process))
-        argv = ["runc", "--root", str(self._runc_root), "--log", prefix + ".log", "exec"]
-        argv += ["--process", prefix + ".json", "--pid-file", prefix + ".pid", _container(boot)]
-        result = collect(argv, stdin, timeout, inside.UID_SHIFT, lambda _: _kill_group(prefix + ".pid"))
-        said = _text(prefix + ".log")
-        if "level=error" not in said:
-            return result
-        if "cannot exec in a stopped container" in said or "container does not exist" in said or boot.exited() is not None:
-            raise NotRunning(f"sandbox {boot.sandbox.name} has ended")
-        return msgspec.structs.replace(result, code=126 if "permission denied" in said else 127)
+        deadline = time.monotonic() + timeout
+        try:
+            with Capture(stdin, inside.UID_SHIFT) as capture, handshake.connect(boot) as connection:
+                socket.send_fds(connection, [json.dumps({"exec": prefix}).encode()], capture.fds())
+                if not capture.until(connection.fileno(), deadline):
+                    return capture.result(None)
+                code = handshake.receive(connection, boot)[0]["code"]
+                return capture.result(code if code >= 0 else 128 - code)
+        except SandboxError as problem:
+            if boot.exited() is not None or "stopped container" in str(problem):
+                raise NotRunning(f"sandbox {boot.sandbox.name} has ended") from None
+            code = 126 if "permission denied" in str(problem) else 127
+            return ExecResult(code=code, stdout=b"", stderr=f"{problem}\n".encode())
+        except OSError:
+            raise NotRunning(f"sandbox {boot.sandbox.name} has ended") from None
 
     def read_file(self, handle: Handle, path: str, limit: int = 64 << 20) -> bytes:
         self._running(handle)
@@ -287,21 +292,6 @@ def _remove_cgroup(directory: str) -> None:
         os.rmdir(directory)
     except OSError:
         pass  # gone, or of another boot that runs
-
-
-def _kill_group(pid_file: str) -> None:
-    """The group of a command inside (runc makes it a session of its own), which would outlive `runc exec`."""
-    try:
-        os.killpg(int(_text(pid_file)), signal.SIGKILL)
-    except (ValueError, ProcessLookupError):
-        pass
-
-
-def _text(path: str) -> str:
-    try:
-        return Path(path).read_text(errors="replace")
-    except FileNotFoundError:
-        return ""
 
 
 def _quietly(argv: list[str]) -> None:

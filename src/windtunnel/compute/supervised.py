@@ -243,8 +243,12 @@ class SupervisedDriver:
         order = boot.order()
         if order is not None:
             self._scrub(boot, order)
-        boot.record_lost("the sandbox's supervisor was killed, or the machine was restarted")
-        return boot.exited() or Exited(code=None, signal=None, oom_killed=False, ended_at=time.time(), lost=True)
+        lost = "the sandbox's supervisor was killed, or the machine was restarted"
+        try:
+            boot.record_lost(lost)
+        except OSError:
+            pass  # a full disk: it is told now and made up again next time
+        return boot.exited() or Exited(code=None, signal=None, oom_killed=False, ended_at=time.time(), lost=True, reason=lost)
 
     def _condition(self, boot: Boot, handle: Handle) -> Running | Exited:
         exited = boot.exited()
@@ -334,26 +338,33 @@ class SupervisedDriver:
         return condition if isinstance(condition, Exited) else self._end(boot, known, grace)
 
     def _end(self, boot: Boot, handle: Handle, grace: float) -> Exited:
-        try:
-            shim = os.pidfd_open(handle.shim_pid)
-        except ProcessLookupError:
-            return self._settle(boot, handle)
-        try:
-            if supervisor_alive(handle):
-                if grace > 0:
-                    _signal(handle, signal.SIGTERM)
-                if grace <= 0 or not ends_within(shim, grace):
-                    _signal(handle, signal.SIGKILL)
-                    if not ends_within(shim, END_SECONDS):
-                        signal.pidfd_send_signal(shim, signal.SIGKILL)
-                        ends_within(shim, END_SECONDS)
-        finally:
-            os.close(shim)
+        self._end_supervisor(handle, grace)
         with self._turn:
             live = self._live.get(boot.key)
         if live is not None:
             live.ended.wait(END_SECONDS)
         return self._settle(boot, handle)
+
+    @staticmethod
+    def _end_supervisor(handle: Handle, grace: float) -> None:
+        """Ask the guest, then kill it, and wait for the supervisor to record that; if it does not, kill it too."""
+        try:
+            shim = os.pidfd_open(handle.shim_pid)
+        except ProcessLookupError:
+            return
+        try:
+            if not supervisor_alive(handle):
+                return
+            if grace > 0:
+                _signal(handle, signal.SIGTERM)
+                if ends_within(shim, grace):
+                    return
+            _signal(handle, signal.SIGKILL)
+            if not ends_within(shim, END_SECONDS):
+                signal.pidfd_send_signal(shim, signal.SIGKILL)
+                ends_within(shim, END_SECONDS)
+        finally:
+            os.close(shim)
 
     def remove(self, sandbox: Handle | str) -> None:
         sandbox_id = sandbox if isinstance(sandbox, str) else sandbox.id
@@ -366,8 +377,7 @@ class SupervisedDriver:
                 if handle is None:
                     self._sweep_unstarted(boot)
                     continue
-                if self._condition(boot, handle) == Running():
-                    self._end(boot, handle, 0)
+                self._end(boot, handle, 0)  # also one that has ended: its supervisor may still be at work
                 order = boot.order()
                 if order is not None:
                     self._scrub(boot, order)

@@ -5,6 +5,7 @@ Invariant: it returns within its time. Input and output are memory files, so not
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -70,3 +71,21 @@ def run(argv: list[str], text: str = "", seconds: float = 20.0) -> None:
     """Run a helper with `text` as its input. Raises Failed unless it exits with 0 in time."""
     pid, output = start(argv, text)
     finish(argv, pid, output, seconds)
+
+
+def read(path: str) -> str:
+    """A small file's text; empty if it cannot be read."""
+    try:
+        with open(path) as f:
+            return f.read()
+    except OSError:
+        return ""
+
+
+def last_words(path: str) -> str:
+    """The message of the last line of runc's own log (`time=… level=error msg="…"`)."""
+    lines = [line for line in read(path).splitlines() if "level=error" in line or "level=fatal" in line]
+    if not lines:
+        return ""
+    message = lines[-1].partition("msg=")[2].strip()
+    return json.loads(message) if message.startswith('"') else message

@@ -45,8 +45,8 @@ class Runtime(Protocol):
 class Runc:
     def __init__(self, order: dict[str, Any]) -> None:
         self._order = order
-        self._command = [order["runc"], "--root", order["runc_root"]]
-        self._container: str = order["container"]
+        self.command = [order["runc"], "--root", order["runc_root"]]
+        self.container: str = order["container"]
         self._pid = 0
 
     def create(self, stdout: int, stderr: int) -> int:
@@ -57,12 +57,12 @@ class Runc:
             os.fchmod(fd, 0o666)  # both: else `> /dev/stdout` is EACCES for the guest
         null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         problems = "create.log"
-        argv = [*self._command, "--log", problems, "create", "--bundle", ".", "--pid-file", "pid", self._container]
+        argv = [*self.command, "--log", problems, "create", "--bundle", ".", "--pid-file", "pid", self.container]
         pid = runner.spawn(argv, [(null, 0), (stdout, 1), (stderr, 2)])
         os.close(null)
         code = runner.wait(pid, 60.0)
         if code != 0:
-            raise runner.Failed(_last_words(problems) or f"runc create ended with {code}")
+            raise runner.Failed(runner.last_words(problems) or f"runc create ended with {code}")
         with open("pid") as f:
             self._pid = int(f.read())
         self._connect()
@@ -121,7 +121,7 @@ class Runc:
         return self._sockets
 
     def start(self) -> None:
-        runner.run([*self._command, "start", self._container])
+        runner.run([*self.command, "start", self.container])
 
     def kill(self) -> None:
         if self._pid:
@@ -132,7 +132,7 @@ class Runc:
 
     def cleanup(self) -> None:
         try:
-            runner.run([*self._command, "delete", "--force", self._container])
+            runner.run([*self.command, "delete", "--force", self.container])
         except runner.Failed:
             pass  # the driver deletes again on removal and says so if that fails
         if self._order["network"]["link"]:
@@ -226,24 +226,16 @@ def set_user(process: dict[str, Any], user: inside.User) -> None:
 def memory_usage(directories: list[str]) -> tuple[bool, int | None]:
     """(oom kill seen, peak) from the first memory cgroup that is there: `memory.events` on v2, `memory.oom_control` on v1."""
     for directory in directories:
-        events = _read(f"{directory}/memory.events") or _read(f"{directory}/memory.oom_control")
+        events = runner.read(f"{directory}/memory.events") or runner.read(f"{directory}/memory.oom_control")
         if events:
             killed = dict(line.split(" ", 1) for line in events.splitlines()).get("oom_kill", "0")
-            peak = _read(f"{directory}/memory.peak") or _read(f"{directory}/memory.max_usage_in_bytes")
+            peak = runner.read(f"{directory}/memory.peak") or runner.read(f"{directory}/memory.max_usage_in_bytes")
             return int(killed) > 0, int(peak) if peak else None
     return False, None
 
 
-def _read(path: str) -> str:
-    try:
-        with open(path) as f:
-            return f.read()
-    except OSError:
-        return ""
-
-
 def _children() -> list[int]:
-    return [int(pid) for pid in _read(f"/proc/self/task/{os.getpid()}/children").split()]
+    return [int(pid) for pid in runner.read(f"/proc/self/task/{os.getpid()}/children").split()]
 
 
 def _escape(path: str) -> str:
@@ -259,12 +251,3 @@ def _listen(port: int) -> socket.socket:
     listener.bind(("127.0.0.1", port))
     listener.listen(1024)
     return listener
-
-
-def _last_words(path: str) -> str:
-    """The message of the last line of runc's own log (`time=… level=error msg="…"`)."""
-    lines = [line for line in _read(path).splitlines() if "level=error" in line or "level=fatal" in line]
-    if not lines:
-        return ""
-    message = lines[-1].partition("msg=")[2].strip()
-    return json.loads(message) if message.startswith('"') else message

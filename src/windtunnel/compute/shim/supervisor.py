@@ -10,7 +10,8 @@
 
 Invariant: the guest runs only after "go", and what ran has an exit.json. If the cloud dies before "go" (end of file on fd 3) nothing of
 the boot is left but its directory without exit.json, which the next start sweeps. If it dies later the supervisor goes on alone:
-it pumps the log, holds the listeners (a later cloud asks for them on `control`), and records the end before it ends itself.
+it pumps the log, holds the listeners (a later cloud asks for them on `control`), runs commands inside (`execs.py`, likewise), and
+records the end before it ends itself.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ import array
 import fcntl
 import json
 import os
-import select
 import signal
 import socket
 import sys
@@ -27,10 +27,13 @@ import time
 from typing import Any
 
 from windtunnel.compute.shim import log, runner, runtimes
+from windtunnel.compute.shim.events import Events
+from windtunnel.compute.shim.execs import Command
 from windtunnel.compute.shim.linux import become_subreaper, boot_id, start_time
 
 READ_SIZE = 64 << 10
 DRAIN_SECONDS = 10.0
+REQUEST_SECONDS = 5.0
 
 
 def send(connection: socket.socket, message: dict[str, Any], fds: list[int]) -> None:
@@ -38,14 +41,21 @@ def send(connection: socket.socket, message: dict[str, Any], fds: list[int]) -> 
     connection.sendmsg([json.dumps(message).encode()], rights)
 
 
-def write_durably(path: str, content: dict[str, Any]) -> None:
-    """Replace a file whole: after a crash it is the old one or the new one."""
+def write_whole(path: str, content: dict[str, Any], durable: bool) -> None:
+    """Replace a file: whoever reads sees the old one or the new one.
+
+    Durable costs two flushes of a disk that may be busy. A state needs none: should the machine itself go down, nothing runs any more,
+    and whether the boot counts as never started or as lost, the effect that started it is repeated or told.
+    """
     temporary = path + ".new"
     with open(temporary, "w") as f:
         json.dump(content, f)
-        f.flush()
-        os.fsync(f.fileno())
+        if durable:
+            f.flush()
+            os.fsync(f.fileno())
     os.rename(temporary, path)
+    if not durable:
+        return
     directory = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     os.fsync(directory)
     os.close(directory)
@@ -56,6 +66,7 @@ class Supervisor:
         self._cloud = cloud
         self._order = order
         self._runtime = runtimes.make(order["runtime"])
+        self._events = Events()
         self._log = log.Writer("log")
         self._pipes: dict[int, int] = {}
         self._writers: list[int] = []
@@ -83,12 +94,12 @@ class Supervisor:
         for writer in self._writers:
             os.close(writer)
         state = self._state(pid)
-        write_durably("state.json", state)
+        write_whole("state.json", state, durable=False)
         sockets = self._runtime.listeners()
         send(self._cloud, {"created": state}, [s.fileno() for s in sockets])
         if self._cloud.recv(16) != b"go":
             raise Abandoned
-        write_durably("state.json", {**state, "phase": "started", "started_at": time.time()})
+        write_whole("state.json", {**state, "phase": "started", "started_at": time.time()}, durable=False)
         self._runtime.start()
         self._tell({"started": True})
         self._cloud.close()
@@ -113,51 +124,60 @@ class Supervisor:
             pass  # the cloud is gone; state.json and exit.json speak for themselves
 
     def _supervise(self, pid: int, sockets: list[socket.socket]) -> None:
-        init = os.pidfd_open(pid)
-        control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        control.bind("control")
-        control.listen(16)
-        poll = select.poll()
-        for fd in (*self._pipes, init, control.fileno()):
-            poll.register(fd, select.POLLIN)
-        ended = False
-        while not ended:
-            for fd, _ in poll.poll():
-                if fd == init:
-                    ended = True
-                elif fd == control.fileno():
-                    _hand_over(control, sockets)
-                elif not self._pump(fd):
-                    poll.unregister(fd)
-        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        ended_at = time.time()
-        control.close()
+        ends: list[int] = []
+        self._events.on_end(pid, ends.append)
+        for fd in self._pipes:
+            self._events.on_readable(fd, lambda fd=fd: self._pump(fd))  # type: ignore[misc]
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as control:
+            control.bind("control")
+            control.listen(16)
+            self._events.on_readable(control.fileno(), lambda: self._attend(control, sockets))
+            self._events.run(lambda: bool(ends))
+            ended_at = time.time()
+            self._events.forget(control.fileno())
         os.unlink("control")
         for listener in sockets:
             listener.close()
-        self._record(status, ended_at)
+        self._record(ends[0], ended_at)
 
-    def _pump(self, fd: int) -> bool:
-        """One read into the log; False once the pipe has ended."""
+    def _attend(self, control: socket.socket, sockets: list[socket.socket]) -> None:
+        """A cloud connects: to get the listeners, or to have a command run."""
+        try:
+            connection = control.accept()[0]
+            connection.settimeout(REQUEST_SECONDS)
+            data, fds, _, _ = socket.recv_fds(connection, 4096, 3)
+            request = json.loads(data or "{}")
+            if "exec" in request and isinstance(self._runtime, runtimes.Runc):
+                Command(self._events, self._runtime.command, self._runtime.container, request["exec"], connection, fds)
+            else:
+                send(connection, {"listeners": len(sockets)}, [s.fileno() for s in sockets])
+                connection.close()
+            for fd in fds:
+                os.close(fd)
+        except (OSError, ValueError):
+            pass  # it went away again; the next one asks anew
+
+    def _pump(self, fd: int) -> None:
+        """One read into the log."""
         try:
             data = os.read(fd, READ_SIZE)
         except BlockingIOError:
-            return True
+            return
         if data:
             self._log.write(self._pipes[fd], data)
-            return True
+            return
+        self._events.forget(fd)
         os.close(fd)
         del self._pipes[fd]
-        return False
 
     def _record(self, status: int, ended_at: float) -> None:
         """All output, then the end, then no trace. The kernel has ended everything in the namespace before init's end was reported."""
         killed, peak = self._runtime.usage()
         if self._order["runtime"]["kind"] == "plain":
             self._runtime.cleanup()
-        self._drain(time.monotonic() + DRAIN_SECONDS)
+        self._events.run(lambda: not self._pipes, time.monotonic() + DRAIN_SECONDS)
         self._log.close()
-        write_durably(
+        write_whole(
             "exit.json",
             {
                 "code": status if status >= 0 else None,
@@ -167,17 +187,9 @@ class Supervisor:
                 "memory_peak": peak,
                 "reason": f"{self._log.dropped} bytes of output were lost: the disk is full" if self._log.dropped else "",
             },
+            durable=True,
         )
         self._runtime.cleanup()
-
-    def _drain(self, deadline: float) -> None:
-        poll = select.poll()
-        for fd in self._pipes:
-            poll.register(fd, select.POLLIN)
-        while self._pipes and (left := deadline - time.monotonic()) > 0:
-            for fd, _ in poll.poll(left * 1000):
-                if not self._pump(fd):
-                    poll.unregister(fd)
 
 
 class Abandoned(Exception):
@@ -195,16 +207,6 @@ def _take(lock: int, seconds: float) -> None:
             if time.monotonic() > deadline:
                 raise OSError("the sandbox's disk is still in use by an earlier boot") from None
             time.sleep(0.01)
-
-
-def _hand_over(control: socket.socket, sockets: list[socket.socket]) -> None:
-    """A new cloud connects and gets the listeners."""
-    try:
-        with control.accept()[0] as connection:
-            connection.settimeout(5.0)
-            send(connection, {"listeners": len(sockets)}, [s.fileno() for s in sockets])
-    except OSError:
-        pass  # it went away again; the next one asks anew
 
 
 def main() -> None:
