@@ -5,7 +5,7 @@ Invariant: kernel knows only these protocols; `app.py` alone knows what stands b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -69,6 +69,9 @@ class Blobs(Protocol):
 
     def read(self, ref: BlobRef, offset: int = 0, length: int | None = None) -> bytes: ...
 
+    def stream(self, ranges: Iterable[BlobRange]) -> Iterator[bytes]:
+        """The bytes of an answer's ranges in chunks (s3 GetObject's `Body` is a list of them)."""
+
 
 class Identity(Protocol):
     """Who is who, and what they may do: implemented by services/iam, used by wire, guard and jobs."""
@@ -82,8 +85,30 @@ class Identity(Protocol):
     def assume_for_service(self, ctx: Context, role_arn: str, session_name: str, service: str) -> Principal:
         """The session principal of a role that trusts the service; AwsError AccessDenied otherwise."""
 
+    def assume(
+        self,
+        ctx: Context,
+        role_arn: str,
+        session_name: str,
+        *,
+        context: Mapping[str, Any],
+        policies: tuple[str, ...] = (),
+        policy_arns: tuple[str, ...] = (),
+        tags: tuple[tuple[str, str], ...] = (),
+    ) -> tuple[Principal, int]:
+        """sts:AssumeRole by ctx's principal: the session, and the role's longest session in seconds; AwsError AccessDenied otherwise.
+
+        context: condition keys (`sts:ExternalId`); policies, policy_arns: session policies; tags: session tags.
+        """
+
     def issue(self, ctx: Context, principal: Principal, seconds: float) -> Credential:
         """Temporary credentials for a principal (write transaction)."""
+
+    def service_password(self, tx: Tx, service: str, login: str, password: str) -> Principal | None:
+        """The user whose active service-specific credential this is (`codecommit.amazonaws.com`, `NAME-at-ACCOUNT`)."""
+
+    def last_used(self, access_key: str) -> tuple[float, str, str] | None:
+        """(epoch seconds, service, region) of a key's last authorized use since this cloud started."""
 
 
 class Cloud(Protocol):

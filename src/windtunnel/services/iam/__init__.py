@@ -1,1 +1,3 @@
 """Identity and Access Management."""
+
+from windtunnel.services.iam import operations as operations

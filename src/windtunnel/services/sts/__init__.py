@@ -1,0 +1,3 @@
+"""Security Token Service."""
+
+from windtunnel.services.sts import operations as operations
