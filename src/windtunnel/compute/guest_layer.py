@@ -92,7 +92,7 @@ def _settings() -> list[Entry]:
 def _mode(path: str) -> int:
     if path.startswith("etc/sudoers.d/"):
         return 0o440
-    return 0o755 if path.startswith(("usr/bin/", "usr/sbin/")) else 0o644
+    return 0o755 if "/bin/" in path or "/sbin/" in path else 0o644
 
 
 def _authorities() -> list[Entry]:
