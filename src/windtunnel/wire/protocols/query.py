@@ -83,10 +83,12 @@ class _QueryNames:
 
     flat = False
 
-    def member(self, name: str, ref: Ref, target: Shape, element: Ref | None) -> str:
-        if target.type == "list" and element is not None and self.flattened(ref, target) and element.location_name:
-            return element.location_name
-        return ref.location_name or name
+    def member(self, name: str, ref: Ref, target: Shape) -> set[str]:
+        """The steps under which a member may come: a flat list's may be named after the list or after its elements."""
+        names = {ref.location_name or name}
+        if target.type == "list" and target.member is not None and self.flattened(ref, target) and target.member.location_name:
+            names.add(target.member.location_name)
+        return names
 
     def flattened(self, ref: Ref, shape: Shape) -> bool:
         return ref.flattened or shape.flattened
@@ -101,12 +103,11 @@ class _QueryNames:
 class _Ec2Names(_QueryNames):
     """EC2's: names are capitalised, queryName wins, every list is flat."""
 
-    def member(self, name: str, ref: Ref, target: Shape, element: Ref | None) -> str:
+    def member(self, name: str, ref: Ref, target: Shape) -> set[str]:
         if ref.query_name:
-            return ref.query_name
-        if ref.location_name:
-            return ref.location_name[:1].upper() + ref.location_name[1:]
-        return name
+            return {ref.query_name}
+        wire = ref.location_name or name
+        return {wire[:1].upper() + wire[1:], wire if ref.location_name is None else wire[:1].upper() + wire[1:]}
 
     def list_step(self, ref: Ref, shape: Shape) -> str | None:
         return None
@@ -132,7 +133,8 @@ class _Reader:
             where = f"{path}.{name}" if path else name
             below = node.child(name)
             convert = self._refusal(where) if below is None else self.member(ref, target, below, where)
-            members[self.names.member(name, ref, target, target.member)] = (name, convert)
+            for wire in self.names.member(name, ref, target):
+                members[wire] = (name, convert)
         service, operation = self.service.name, self.operation
 
         def read(value: Any) -> dict[str, Any]:
@@ -275,7 +277,7 @@ def compile_query_encoder(operation: OperationModel, strict: bool) -> Callable[[
     """`<OpResponse xmlns><OpResult>…</OpResult><ResponseMetadata>…`."""
     service = operation.service
     namespace = f' xmlns="{escape(service.xml_namespace)}"' if service.xml_namespace else ""
-    wrapper = operation.output_ref.result_wrapper if operation.output_ref else None
+    wrapper = (operation.output_ref.result_wrapper or f"{operation.name}Result") if operation.output_ref else None
     opening = f"<{operation.name}Response{namespace}>" + (f"<{wrapper}>" if wrapper else "")
     closing = (f"</{wrapper}>" if wrapper else "") + "<ResponseMetadata><RequestId>"
     end = f"</RequestId></ResponseMetadata></{operation.name}Response>"
@@ -302,7 +304,7 @@ def compile_ec2_encoder(operation: OperationModel, strict: bool) -> Callable[[di
     closing = f"</{operation.name}Response>"
     if operation.output is None:
         closing = "<return>true</return>" + closing
-    write = XmlWriter(operation, strict, millis=True).members(operation.output_shape, operation.name)
+    write = XmlWriter(operation, strict, millis=service.name == "ec2").members(operation.output_shape, operation.name)
     status = operation.http_status
     content_type = (b"content-type", b"text/xml;charset=UTF-8")
 

@@ -95,18 +95,16 @@ def _body(operation: OperationModel, strict: bool, s3: bool) -> Body | None:
             return _raw_payload(shape.payload)
         root = _S3_ROOTS.get(operation.name) if s3 else None
         return _payload_structure(operation, shape.payload, ref, target, root, strict, s3)
-    in_body = frozenset(name for name, ref in shape.members.items() if not ref.location)
+    in_body = frozenset(name for name, ref in shape.members.items() if ref.location not in ("header", "headers", "statusCode"))
     if not in_body:
         return None
-    root = (_S3_ROOTS.get(operation.name) if s3 else None) or shape.location_name or f"{operation.name}{'Result' if s3 else 'Response'}"
+    root = (_S3_ROOTS.get(operation.name) if s3 else None) or shape.location_name or operation.output or operation.name
     namespace = _S3_NAMESPACE if s3 else namespace_of(Ref(shape=""), shape) or _service_namespace(operation.service)
-    write = XmlWriter(operation, strict, millis=s3).members(shape, operation.name, only=in_body)
-    opening, closing = f"{_XML}<{root}{namespace}>", f"</{root}>"
+    write = XmlWriter(operation, strict, millis=s3).structure(f"{root}{namespace}", root, shape, operation.name, only=in_body)
 
     def body(result: dict[str, Any]) -> str:
-        out = [opening]
+        out = [_XML]
         write(result, out)
-        out.append(closing)
         return "".join(out)
 
     return body
@@ -117,7 +115,8 @@ def _service_namespace(service: ServiceModel) -> str:
 
 
 def _payload_structure(operation: OperationModel, name: str, ref: Ref, shape: Shape, root: str | None, strict: bool, s3: bool) -> Body:
-    element = root or ref.location_name or shape.location_name or (ref.shape if s3 else name)
+    named = ref.location_name if ref.location_name != name else None
+    element = root or named or shape.location_name or ref.shape
     if s3:
         ref = Ref(shape=ref.shape, xml_namespace=ref.xml_namespace or "http://s3.amazonaws.com/doc/2006-03-01/")
     write = XmlWriter(operation, strict, millis=s3).element(element, ref, f"{operation.name}.{name}")

@@ -71,9 +71,13 @@ class XmlWriter:
         return self._map(name, ref, shape, flattened, where)
 
     def _structure(self, name: str, ref: Ref, shape: Shape, where: str) -> Write:
-        write = self.members(shape, where)
+        return self.structure(f"{name}{namespace_of(ref, shape)}", name, shape, where)
+
+    def structure(self, start: str, name: str, shape: Shape, where: str, *, only: frozenset[str] | None = None) -> Write:
+        """An element around a structure's members. start: the element's name and its namespace attributes."""
+        write = self.members(shape, where, only=only)
         attributes = self._attributes(shape)
-        opening, closing = f"<{name}{namespace_of(ref, shape)}", f"</{name}>"
+        opening, closing = f"<{start}", f"</{name}>"
 
         def structure(value: Any, out: list[str]) -> None:
             out.append(opening)
@@ -108,7 +112,7 @@ class XmlWriter:
 
     def _list(self, name: str, ref: Ref, shape: Shape, flattened: bool, where: str) -> Write:
         assert shape.member is not None
-        inner = (shape.member.location_name or name) if flattened else (shape.member.location_name or "member")
+        inner = name if flattened else (shape.member.location_name or "member")
         each = self.element(inner, shape.member, f"{where}[]")
         opening = "" if flattened else f"<{name}{namespace_of(ref, shape)}>"
         closing = "" if flattened else f"</{name}>"
