@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import NamedTuple
 
 from windtunnel.compute.shim.linux import open_in_root
 
@@ -19,11 +18,14 @@ UID_SHIFT = 100000
 _COPY = 1 << 20
 
 
-class User(NamedTuple):
-    uid: int
-    gid: int
-    groups: tuple[int, ...]
-    home: str
+class User:
+    __slots__ = ("uid", "gid", "groups", "home")
+
+    def __init__(self, uid: int, gid: int, groups: tuple[int, ...], home: str) -> None:
+        self.uid = uid
+        self.gid = gid
+        self.groups = groups
+        self.home = home
 
 
 class NoSuchUser(Exception):

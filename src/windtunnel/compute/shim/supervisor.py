@@ -16,20 +16,23 @@ records the end before it ends itself.
 
 from __future__ import annotations
 
-import array
 import fcntl
 import json
 import os
 import signal
 import socket
+import struct
 import sys
 import time
-from typing import Any
 
 from windtunnel.compute.shim import log, runner, runtimes
 from windtunnel.compute.shim.events import Events
 from windtunnel.compute.shim.execs import Command
 from windtunnel.compute.shim.linux import become_subreaper, boot_id, start_time
+
+TYPE_CHECKING = False  # not from typing: importing it would cost each sandbox 3 ms and half a megabyte
+if TYPE_CHECKING:
+    from typing import Any
 
 READ_SIZE = 64 << 10
 DRAIN_SECONDS = 10.0
@@ -37,7 +40,7 @@ REQUEST_SECONDS = 5.0
 
 
 def send(connection: socket.socket, message: dict[str, Any], fds: list[int]) -> None:
-    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack(f"{len(fds)}i", *fds))] if fds else []
     connection.sendmsg([json.dumps(message).encode()], rights)
 
 
@@ -145,7 +148,7 @@ class Supervisor:
         try:
             connection = control.accept()[0]
             connection.settimeout(REQUEST_SECONDS)
-            data, fds, _, _ = socket.recv_fds(connection, 4096, 3)
+            data, fds = _receive(connection)
             request = json.loads(data or "{}")
             if "exec" in request and isinstance(self._runtime, runtimes.Runc):
                 Command(self._events, self._runtime.command, self._runtime.container, request["exec"], connection, fds)
@@ -207,6 +210,12 @@ def _take(lock: int, seconds: float) -> None:
             if time.monotonic() > deadline:
                 raise OSError("the sandbox's disk is still in use by an earlier boot") from None
             time.sleep(0.01)
+
+
+def _receive(connection: socket.socket) -> tuple[bytes, list[int]]:
+    data, ancillary, _, _ = connection.recvmsg(4096, socket.CMSG_SPACE(3 * 4))
+    packed = b"".join(content for level, kind, content in ancillary if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS))
+    return data, [fd for (fd,) in struct.iter_unpack("i", packed)]
 
 
 def main() -> None:
