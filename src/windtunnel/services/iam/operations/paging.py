@@ -5,7 +5,7 @@ Invariant: a marker is the name of the last item that was given, so a page stays
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
@@ -36,6 +36,6 @@ def page(
 
 def _read(marker: str) -> str:
     try:
-        return urlsafe_b64decode(marker.encode()).decode()
-    except (NotBase64, UnicodeError):
+        return b64decode(marker, altchars=b"-_", validate=True).decode()
+    except (NotBase64, ValueError):
         raise AwsError("InvalidInput", f"Invalid Marker: {marker}") from None

@@ -232,7 +232,7 @@ def list_policy_versions(ctx: Context, policy_arn: str, marker: str | None = Non
     else:
         versions = [_aws_version(policy)]
     # The newest version comes first, and there are never more than five.
-    return page("Versions", versions, lambda version: version, lambda version: f"{-int(version['VersionId'][1:]):+010d}", marker, max_items)
+    return page("Versions", versions, lambda version: version, lambda version: f"{10**9 - int(version['VersionId'][1:]):010d}", marker, max_items)
 
 
 @writes("iam", "SetDefaultPolicyVersion", authorize=on_policy("SetDefaultPolicyVersion"), acts="PolicyArn VersionId")
