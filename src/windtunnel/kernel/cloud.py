@@ -69,8 +69,8 @@ class Blobs(Protocol):
 
     def read(self, ref: BlobRef, offset: int = 0, length: int | None = None) -> bytes: ...
 
-    def stream(self, ranges: Iterable[BlobRange]) -> Iterator[bytes]:
-        """The bytes of an answer's ranges in chunks (s3 GetObject's `Body` is a list of them)."""
+    def stream(self, ranges: BlobRange | Iterable[BlobRange]) -> Iterator[bytes]:
+        """The bytes of an answer in chunks: s3 GetObject's `Body` is one range, or several for a multipart object."""
 
 
 class Identity(Protocol):

@@ -1,7 +1,8 @@
 """Content-addressed files for object bodies and artifacts.
 
 Order of writes: the file first, fsynced and renamed into place, then the row that names it. A file that no row names is
-garbage from a crash between the two and is swept at start; a row never names a file that is not there.
+garbage from a crash between the two (or from a row that went) and is swept at start; a row never names a file that is not there.
+What is small never becomes a file: the row that refers to it holds it.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from io import FileIO
 from pathlib import Path
 
-from windtunnel.kernel.cloud import BlobRef
+from windtunnel.kernel.cloud import BlobRange, BlobRef
 
 INLINE_LIMIT = 16 * 1024
+CHUNK = 256 * 1024
 
 
 class FileBlobs:
@@ -31,8 +34,6 @@ class FileBlobs:
 
     def put(self, data: bytes) -> BlobRef:
         """Inline when small, else a durable file."""
-        if len(data) <= INLINE_LIMIT:
-            return self.small(data)
         writer = self.writer()
         writer.write(data)
         return writer.finish()
@@ -49,6 +50,22 @@ class FileBlobs:
         with self.path(ref).open("rb") as file:
             file.seek(offset)
             return file.read() if length is None else file.read(length)
+
+    def stream(self, ranges: BlobRange | Iterable[BlobRange], size: int = CHUNK) -> Iterator[bytes]:
+        """The bytes of these ranges one after the other, in chunks of at most `size`: flat memory for any length."""
+        for part in [ranges] if isinstance(ranges, BlobRange) else ranges:
+            if part.ref.inline is not None:
+                yield part.ref.inline[part.offset : part.offset + part.length]
+                continue
+            left = part.length
+            with self.path(part.ref).open("rb", buffering=0) as file:
+                file.seek(part.offset)
+                while left:
+                    data = file.read(min(size, left))
+                    if not data:
+                        raise OSError(f"blob {part.ref.sha256} is shorter than its record says")
+                    left -= len(data)
+                    yield data
 
     def directory(self, name: str) -> Path:
         """A blob's directory, made durable before anything is renamed into it."""
@@ -71,12 +88,13 @@ class FileBlobs:
 
 
 class FileBlobWriter:
-    """Streams into a temporary file, hashing on the way."""
+    """Hashes on the way; keeps what is small in memory and streams what is not into a temporary file."""
 
     def __init__(self, blobs: FileBlobs) -> None:
         self._blobs = blobs
-        self._path = blobs._tmp / secrets.token_hex(16)
-        self._file = self._path.open("wb", buffering=0)
+        self._path: Path | None = None
+        self._file: FileIO | None = None
+        self._held = bytearray()
         self._sha = hashlib.sha256()
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._size = 0
@@ -85,20 +103,39 @@ class FileBlobWriter:
         self._sha.update(data)
         self._md5.update(data)
         self._size += len(data)
-        self._file.write(data)
+        if self._file is not None:
+            _write_all(self._file, data)
+        elif self._size <= INLINE_LIMIT:
+            self._held += data
+        else:
+            self._path = self._blobs._tmp / secrets.token_hex(16)
+            self._file = FileIO(self._path, "w")
+            _write_all(self._file, bytes(self._held))
+            _write_all(self._file, data)
+            self._held.clear()
 
     def finish(self) -> BlobRef:
-        name = self._sha.hexdigest()
+        name, md5 = self._sha.hexdigest(), self._md5.hexdigest()
+        if self._file is None or self._path is None:
+            return BlobRef(name, self._size, md5, bytes(self._held))
         os.fsync(self._file.fileno())
         self._file.close()
         directory = self._blobs.directory(name[:2])
         os.replace(self._path, directory / name)
         _fsync_directory(directory)
-        return BlobRef(name, self._size, self._md5.hexdigest())
+        return BlobRef(name, self._size, md5)
 
     def discard(self) -> None:
-        self._file.close()
-        self._path.unlink(missing_ok=True)
+        if self._file is not None and self._path is not None:
+            self._file.close()
+            self._path.unlink(missing_ok=True)
+
+
+def _write_all(file: FileIO, data: bytes) -> None:
+    """One write(2) stops at 2 GiB, and at a signal: go on until all is out."""
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
 
 
 def _fsync_directory(path: Path) -> None:

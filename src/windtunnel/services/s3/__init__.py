@@ -1,0 +1,7 @@
+"""Amazon S3: general purpose buckets, their objects and versions."""
+
+from windtunnel.kernel.registry import ServiceRules, service_rules
+from windtunnel.services.s3 import operations as operations
+from windtunnel.services.s3 import sweep as sweep
+
+service_rules("s3", ServiceRules(validation_code="MalformedXML", access_denied_code="AccessDenied"))

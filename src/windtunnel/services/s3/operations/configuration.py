@@ -1,0 +1,248 @@
+"""What is set on a bucket: versioning, tags, encryption, ownership, ACL, notifications; and AWS's answers for what never was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from windtunnel.kernel.context import Context, Reply
+from windtunnel.kernel.errors import AwsError, not_built
+from windtunnel.kernel.registry import reads, writes
+from windtunnel.services.s3.buckets import MAX_BUCKET_TAGS, owner, tag_map, tag_set
+from windtunnel.services.s3.guard import on_bucket, the_bucket
+
+PUT = "Bucket ExpectedBucketOwner ContentMD5 ChecksumAlgorithm"
+"""Members that every Put…Configuration has; digests are checked by the wire."""
+GET = "Bucket ExpectedBucketOwner"
+_MALFORMED = "The XML you provided was not well-formed or did not validate against our published schema"
+
+
+def malformed() -> AwsError:
+    return AwsError("MalformedXML", _MALFORMED)
+
+
+# -- versioning ---------------------------------------------------------------------------------------------------------
+
+
+@writes(
+    "s3",
+    "PutBucketVersioning",
+    authorize=on_bucket("PutBucketVersioning"),
+    acts=f"{PUT} VersioningConfiguration.Status",
+    default_only={"VersioningConfiguration.MFADelete": "Disabled"},
+)
+def put_bucket_versioning(ctx: Context, bucket: str, versioning_configuration: dict[str, Any], **_: Any) -> Reply:
+    found = the_bucket(ctx, bucket)
+    status = versioning_configuration.get("Status")
+    if status not in ("Enabled", "Suspended"):
+        raise AwsError("IllegalVersioningConfigurationException", "The Versioning element must be specified")
+    found.versioning = status
+    ctx.tx.put(found)
+    return {}
+
+
+@reads("s3", "GetBucketVersioning", authorize=on_bucket("GetBucketVersioning"), acts=GET)
+def get_bucket_versioning(ctx: Context, bucket: str, **_: Any) -> Reply:
+    status = the_bucket(ctx, bucket).versioning
+    return {"Status": status} if status else {}
+
+
+# -- tags ---------------------------------------------------------------------------------------------------------------
+
+
+@writes("s3", "PutBucketTagging", authorize=on_bucket("PutBucketTagging"), acts=f"{PUT} Tagging.TagSet[].Key Tagging.TagSet[].Value")
+def put_bucket_tagging(ctx: Context, bucket: str, tagging: dict[str, Any], **_: Any) -> Reply:
+    found = the_bucket(ctx, bucket)
+    found.tags = tag_map(tagging["TagSet"], MAX_BUCKET_TAGS, AwsError("BadRequest", "Bucket tag count cannot be greater than 50"))
+    ctx.tx.put(found)
+    return {}
+
+
+@reads("s3", "GetBucketTagging", authorize=on_bucket("GetBucketTagging"), acts=GET)
+def get_bucket_tagging(ctx: Context, bucket: str, **_: Any) -> Reply:
+    tags = the_bucket(ctx, bucket).tags
+    if not tags:
+        raise AwsError("NoSuchTagSet", "The TagSet does not exist", extra={"BucketName": bucket})
+    return {"TagSet": tag_set(tags)}
+
+
+@writes("s3", "DeleteBucketTagging", authorize=on_bucket("PutBucketTagging"), acts=GET)
+def delete_bucket_tagging(ctx: Context, bucket: str, **_: Any) -> Reply:
+    found = the_bucket(ctx, bucket)
+    found.tags = None
+    ctx.tx.put(found)
+    return {}
+
+
+# -- encryption: S3-managed keys only -----------------------------------------------------------------------------------
+
+_RULE = "ServerSideEncryptionConfiguration.Rules[]"
+
+
+@writes(
+    "s3",
+    "PutBucketEncryption",
+    authorize=on_bucket("PutEncryptionConfiguration"),
+    acts=f"{PUT} {_RULE}.ApplyServerSideEncryptionByDefault.SSEAlgorithm",
+    descriptive=f"{_RULE}.BucketKeyEnabled",
+)
+def put_bucket_encryption(ctx: Context, bucket: str, server_side_encryption_configuration: dict[str, Any], **_: Any) -> Reply:
+    found = the_bucket(ctx, bucket)
+    rules = server_side_encryption_configuration.get("Rules") or []
+    if len(rules) != 1:
+        raise malformed()
+    algorithm = rules[0].get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm", "AES256")
+    if algorithm != "AES256":
+        raise not_built("s3", "PutBucketEncryption", f"SSEAlgorithm {algorithm}")
+    found.bucket_key = bool(rules[0].get("BucketKeyEnabled", False))
+    ctx.tx.put(found)
+    return {}
+
+
+@reads("s3", "GetBucketEncryption", authorize=on_bucket("GetEncryptionConfiguration"), acts=GET)
+def get_bucket_encryption(ctx: Context, bucket: str, **_: Any) -> Reply:
+    found = the_bucket(ctx, bucket)
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": found.bucket_key}
+    return {"ServerSideEncryptionConfiguration": {"Rules": [rule]}}
+
+
+@writes("s3", "DeleteBucketEncryption", authorize=on_bucket("PutEncryptionConfiguration"), acts=GET)
+def delete_bucket_encryption(ctx: Context, bucket: str, **_: Any) -> Reply:
+    """Back to the default, which is SSE-S3 for every bucket."""
+    found = the_bucket(ctx, bucket)
+    found.bucket_key = False
+    ctx.tx.put(found)
+    return {}
+
+
+# -- ownership and the ACL that follows from it ---------------------------------------------------------------------------
+
+
+@writes(
+    "s3",
+    "PutBucketOwnershipControls",
+    authorize=on_bucket("PutBucketOwnershipControls"),
+    acts=f"{PUT} OwnershipControls.Rules[].ObjectOwnership",
+)
+def put_bucket_ownership_controls(ctx: Context, bucket: str, ownership_controls: dict[str, Any], **_: Any) -> Reply:
+    found = the_bucket(ctx, bucket)
+    rules = ownership_controls.get("Rules") or []
+    if len(rules) != 1:
+        raise malformed()
+    found.ownership = rules[0]["ObjectOwnership"]
+    ctx.tx.put(found)
+    return {}
+
+
+@reads("s3", "GetBucketOwnershipControls", authorize=on_bucket("GetBucketOwnershipControls"), acts=GET)
+def get_bucket_ownership_controls(ctx: Context, bucket: str, **_: Any) -> Reply:
+    ownership = the_bucket(ctx, bucket).ownership
+    if ownership is None:
+        raise AwsError("OwnershipControlsNotFoundError", "The bucket ownership controls were not found", extra={"BucketName": bucket})
+    return {"OwnershipControls": {"Rules": [{"ObjectOwnership": ownership}]}}
+
+
+@writes("s3", "DeleteBucketOwnershipControls", authorize=on_bucket("PutBucketOwnershipControls"), acts=GET)
+def delete_bucket_ownership_controls(ctx: Context, bucket: str, **_: Any) -> Reply:
+    found = the_bucket(ctx, bucket)
+    found.ownership = None
+    ctx.tx.put(found)
+    return {}
+
+
+def full_control(account: str) -> Reply:
+    """The ACL that every bucket and object has here: its owner, who may do everything."""
+    return {
+        "Owner": owner(account),
+        "Grants": [{"Grantee": {**owner(account), "Type": "CanonicalUser"}, "Permission": "FULL_CONTROL"}],
+    }
+
+
+@reads("s3", "GetBucketAcl", authorize=on_bucket("GetBucketAcl"), acts=GET)
+def get_bucket_acl(ctx: Context, bucket: str, **_: Any) -> Reply:
+    return full_control(the_bucket(ctx, bucket).account)
+
+
+@writes("s3", "PutBucketAcl", authorize=on_bucket("PutBucketAcl", ("s3:x-amz-acl", "acl")), acts=f"{PUT} ACL")
+def put_bucket_acl(ctx: Context, bucket: str, acl: str | None = None, **_: Any) -> Reply:
+    found = the_bucket(ctx, bucket)
+    if found.ownership == "BucketOwnerEnforced":
+        raise AwsError("AccessControlListNotSupported", "The bucket does not allow ACLs", extra={"BucketName": bucket})
+    if acl is None:
+        raise AwsError("MissingSecurityHeader", "Your request was missing a required header", extra={"MissingHeaderName": "x-amz-acl"})
+    if acl != "private":
+        raise not_built("s3", "PutBucketAcl", f"ACL {acl}")
+    return {}
+
+
+# -- notifications ------------------------------------------------------------------------------------------------------
+
+
+@writes(
+    "s3",
+    "PutBucketNotificationConfiguration",
+    authorize=on_bucket("PutBucketNotification"),
+    acts="Bucket ExpectedBucketOwner NotificationConfiguration.EventBridgeConfiguration SkipDestinationValidation",
+)
+def put_bucket_notification_configuration(ctx: Context, bucket: str, notification_configuration: dict[str, Any], **_: Any) -> Reply:
+    found = the_bucket(ctx, bucket)
+    found.event_bridge = "EventBridgeConfiguration" in notification_configuration
+    ctx.tx.put(found)
+    return {}
+
+
+@reads("s3", "GetBucketNotificationConfiguration", authorize=on_bucket("GetBucketNotification"), acts=GET)
+def get_bucket_notification_configuration(ctx: Context, bucket: str, **_: Any) -> Reply:
+    return {"EventBridgeConfiguration": {}} if the_bucket(ctx, bucket).event_bridge else {}
+
+
+# -- what cannot be configured here yet reads as AWS answers for a bucket where it never was ---------------------------------
+
+_NEVER_SET = (
+    ("GetBucketCors", "GetBucketCORS", "NoSuchCORSConfiguration", "The CORS configuration does not exist"),
+    (
+        "GetBucketLifecycleConfiguration",
+        "GetLifecycleConfiguration",
+        "NoSuchLifecycleConfiguration",
+        "The lifecycle configuration does not exist",
+    ),
+    ("GetBucketWebsite", "GetBucketWebsite", "NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration"),
+    (
+        "GetBucketReplication",
+        "GetReplicationConfiguration",
+        "ReplicationConfigurationNotFoundError",
+        "The replication configuration was not found",
+    ),
+    (
+        "GetObjectLockConfiguration",
+        "GetBucketObjectLockConfiguration",
+        "ObjectLockConfigurationNotFoundError",
+        "Object Lock configuration does not exist for this bucket",
+    ),
+)
+_DEFAULTS: tuple[tuple[str, str, Reply], ...] = (
+    ("GetBucketLogging", "GetBucketLogging", {}),
+    ("GetBucketRequestPayment", "GetBucketRequestPayment", {"Payer": "BucketOwner"}),
+    ("GetBucketAccelerateConfiguration", "GetAccelerateConfiguration", {}),
+)
+
+
+def _never_set(code: str, words: str) -> Callable[..., Reply]:
+    def handler(ctx: Context, bucket: str, **_: Any) -> Reply:
+        raise AwsError(code, words, extra={"BucketName": the_bucket(ctx, bucket).name})
+
+    return handler
+
+
+def _default(reply: Reply) -> Callable[..., Reply]:
+    def handler(ctx: Context, bucket: str, **_: Any) -> Reply:
+        the_bucket(ctx, bucket)
+        return dict(reply)
+
+    return handler
+
+
+for operation, action, code, words in _NEVER_SET:
+    reads("s3", operation, authorize=on_bucket(action), acts=GET)(_never_set(code, words))
+for operation, action, reply in _DEFAULTS:
+    reads("s3", operation, authorize=on_bucket(action), acts=GET)(_default(reply))

@@ -1,0 +1,66 @@
+"""PutObject."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from windtunnel.kernel.cloud import Body
+from windtunnel.kernel.context import Context, Reply
+from windtunnel.kernel.registry import writes
+from windtunnel.services.s3 import checksums, notify
+from windtunnel.services.s3.conditions import check_write
+from windtunnel.services.s3.describing import DESCRIBING, SSE, checked_acl, described_by, quoted, version_headers
+from windtunnel.services.s3.guard import on_new_object, the_bucket
+from windtunnel.services.s3.objects import EMPTY, Current, check_key, object_key, whole
+from windtunnel.services.s3.versions import put_version
+
+BODY = " ".join(["Bucket Key Body ContentLength ContentMD5 ChecksumAlgorithm ExpectedBucketOwner", *checksums.MEMBERS])
+"""The members of an upload's body; what they promise of it has been checked while it was staged."""
+
+
+@writes(
+    "s3",
+    "PutObject",
+    authorize=on_new_object,
+    acts=f"{BODY} {DESCRIBING} IfMatch IfNoneMatch",
+    default_only={**SSE, "BucketKeyEnabled": False},
+    body="stage",
+)
+def put_object(
+    ctx: Context,
+    bucket: str,
+    key: str,
+    body: Body | None = None,
+    content_md5: str | None = None,
+    acl: str | None = None,
+    if_match: str | None = None,
+    if_none_match: str | None = None,
+    **said: Any,
+) -> Reply:
+    home = the_bucket(ctx, bucket)
+    check_key(key)
+    checked_acl(home, acl, "PutObject")
+    staged = body or Body(EMPTY)
+    checksums.check_md5(content_md5, staged.ref.md5)
+    if if_match is not None or if_none_match is not None:
+        check_write(key, ctx.tx.get(Current, object_key(bucket, key)), if_match, if_none_match)
+    version = put_version(
+        ctx,
+        home,
+        Current(
+            bucket=bucket,
+            name=key,
+            number=0,
+            modified=ctx.now,
+            size=staged.ref.size,
+            etag=staged.ref.md5,
+            described=described_by(said, "PutObject"),
+            checksums=checksums.of_body(staged),
+            content=[whole(staged.ref)],
+        ),
+    )
+    notify.created(ctx, home, version, "PutObject")
+    reply: Reply = {"ETag": quoted(version.etag), "ServerSideEncryption": "AES256", **version_headers(home, version)}
+    if version.checksums:
+        reply |= {**checksums.members(version.checksums), "ChecksumType": "FULL_OBJECT"}
+    return reply
