@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from windtunnel.app import WindtunnelCloud
-from windtunnel.kernel.cloud import Body
+from windtunnel.kernel.cloud import Body, Identity
 from windtunnel.kernel.context import Context, Wait
 from windtunnel.kernel.errors import not_built
 from windtunnel.kernel.principal import Principal
@@ -31,6 +31,7 @@ class InProcessCloud:
 
     def __init__(self, data: Path, **options: Any) -> None:
         self.parts: dict[str, Any] = options.pop("parts", {})
+        self.identity: Identity | None = options.pop("identity", None)
         self._settings = Settings(data=data, port=options.pop("port", 4566), region=REGION, account=ACCOUNT)
         self._options = options
 
@@ -41,7 +42,9 @@ class InProcessCloud:
         self.cloud: WindtunnelCloud = self.on_loop(lambda: WindtunnelCloud(self._settings, self.loop, **self._options))
         for name, part in self.parts.items():
             self.cloud.add_part(name, part)
-        self.on_loop(self.cloud.start_up)
+        if self.identity is not None:
+            self.cloud.identity = self.identity
+        self.cloud.start_up()
         return self
 
     def __exit__(self, *_: object) -> None:

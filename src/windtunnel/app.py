@@ -10,6 +10,7 @@ import asyncio
 import importlib
 import logging
 import pkgutil
+import threading
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
@@ -36,6 +37,27 @@ def load_services() -> None:
 
     for module in sorted(pkgutil.iter_modules(windtunnel.services.__path__), key=lambda m: m.name):
         importlib.import_module(f"windtunnel.services.{module.name}")
+
+
+class LazyPart:
+    """A part that is made when it is first used, so that a cloud that runs no sandbox pays nothing for one."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._made: Any = None
+        self._lock = threading.Lock()
+
+    @property
+    def made(self) -> Any:
+        """The part if it has been made, else None."""
+        return self._made
+
+    def get(self) -> Any:
+        if self._made is None:
+            with self._lock:
+                if self._made is None:
+                    self._made = self._make()
+        return self._made
 
 
 class WindtunnelCloud:
@@ -70,6 +92,10 @@ class WindtunnelCloud:
         self._parts: dict[str, Any] = {}
         self._waiters: dict[str, set[asyncio.Future[None]]] = defaultdict(set)
         self.add_part("store", self.store)
+        self.add_part("store-writer", self.writer)
+        self.add_part("context", self.context)
+        self.closing = threading.Event()
+        self.add_part("closing", self.closing)
         self.add_part("threads", lambda work: loop.run_in_executor(None, work))
         self.add_part("git", GitHosting(settings.data / "git", self.blobs))
 
@@ -138,7 +164,13 @@ class WindtunnelCloud:
                 self._waiters.pop(name, None)
 
     def part(self, name: str) -> Any:
-        return self._parts[name]
+        found = self._parts[name]
+        return found.get() if isinstance(found, LazyPart) else found
+
+    def made_part(self, name: str) -> Any:
+        """A part if it has been made; None for a lazy one that nobody asked for."""
+        found = self._parts.get(name)
+        return found.made if isinstance(found, LazyPart) else found
 
     def add_part(self, name: str, part: Any) -> None:
         self._parts[name] = part
@@ -156,18 +188,14 @@ class WindtunnelCloud:
         return Context(tx.within(account, region), Scope(account, region), Principal.service("windtunnel", account), self, cause=cause)
 
     def start_up(self) -> None:
-        """Repair, find again, resume: after this the cloud may answer."""
+        """Repair, find again, resume: after this the cloud may answer. Not on the loop, for starters touch disks and sandboxes."""
         for starter in STARTERS:
             starter(self)
         self.engine.resume_all()
-        self.pump.kick()
+        self.loop.call_soon_threadsafe(self.pump.kick)
 
     async def shut_down(self) -> None:
         """End in order; nothing that was accepted is lost, for everything is recorded."""
         self.engine.close()
-        for part in reversed(list(self._parts.values())):
-            close = getattr(part, "close", None)
-            if close is not None:
-                await self.loop.run_in_executor(None, close)
         await self.writer.close()
         self.store.close()

@@ -3,40 +3,24 @@
 from __future__ import annotations
 
 import logging
-import threading
+import sys
 from collections.abc import Callable
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from windtunnel.app import WindtunnelCloud
+from windtunnel.app import LazyPart, WindtunnelCloud
 from windtunnel.commands.running import Credentials, credentials, write_private
 from windtunnel.kernel.context import Context
 from windtunnel.services.iam.model import RootKey
 from windtunnel.wire.asgi import HttpEdge
 from windtunnel.wire.core import Core
 
+if TYPE_CHECKING:
+    from windtunnel.server import Listeners
+
 log = logging.getLogger("windtunnel")
-
-
-class LazyPart:
-    """A part that is made when it is first used, so that a cloud that runs no sandbox pays nothing for one."""
-
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self._make = make
-        self._made: Any = None
-        self._lock = threading.Lock()
-
-    def get(self) -> Any:
-        if self._made is None:
-            with self._lock:
-                if self._made is None:
-                    self._made = self._make()
-        return self._made
-
-    def close(self) -> None:
-        if self._made is not None:
-            self._made.close()
 
 
 def root_key(cloud: WindtunnelCloud) -> Callable[[Any], None]:
@@ -55,15 +39,51 @@ def root_key(cloud: WindtunnelCloud) -> Callable[[Any], None]:
     return write
 
 
-async def assemble(cloud: WindtunnelCloud, backend: Any) -> Any:
-    """Everything but the host's sockets; returns the Listeners. Runs on the loop, before anything is answered."""
-    from windtunnel.gateways import git_http
+def add_compute(cloud: WindtunnelCloud, listeners: Listeners) -> None:
+    """The driver and its images, made when the first sandbox is; at once when some may run already."""
+
+    def images() -> Any:
+        from windtunnel.compute.image import Images
+
+        return Images(progress=lambda line: print(f"image: {line}", file=sys.stderr, flush=True))
+
+    def driver() -> Any:
+        from windtunnel.compute.runc import RuncDriver
+
+        settings = cloud.settings
+        made = RuncDriver(settings.data / "sandboxes", cloud.part("images"), listeners.serve_sandbox, settings.port, settings.tls_port)
+        if made.available() is None:
+            made.recover()
+        return made
+
+    cloud.add_part("images", LazyPart(images))
+    cloud.add_part("compute", LazyPart(driver))
+
+
+async def assemble(cloud: WindtunnelCloud, backend: Any) -> Listeners:
+    """Everything but the host's sockets. Runs before anything is answered."""
+    from windtunnel.gateways import git_http, metadata
     from windtunnel.server import Listeners
+    from windtunnel.services.ec2.answering import InstanceMetadata
 
     await cloud.writer.submit(root_key(cloud))
-    core = Core(backend)
-    git = git_http.GitGateway(cloud, backend, cloud.settings.region)
-    gateways: list[Any] = [(git_http.matches, git)]
-    listeners = Listeners(cloud.loop, HttpEdge(core, gateways))
-    cloud.start_up()
+    gateways: list[Any] = [
+        (metadata.matches, metadata.MetadataGateway(backend, InstanceMetadata(cloud, backend))),
+        (git_http.matches, git_http.GitGateway(cloud, backend, cloud.settings.region)),
+    ]
+    listeners = Listeners(cloud.loop, HttpEdge(Core(backend), gateways))
+    add_compute(cloud, listeners)
+    if (cloud.settings.data / "sandboxes").exists():
+        await cloud.loop.run_in_executor(None, cloud.part, "compute")
+    await cloud.loop.run_in_executor(None, cloud.start_up)
     return listeners
+
+
+def stop_sandboxes(cloud: WindtunnelCloud) -> None:
+    """At a clean end nothing of ours goes on running. Instances keep their disks and are booted again by the next start."""
+    driver = cloud.made_part("compute")
+    if driver is None:
+        return
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda handle: driver.stop(handle, 10.0), driver.running()))
+    driver.close(remove_network=True)

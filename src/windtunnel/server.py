@@ -66,7 +66,8 @@ class Listeners:
         self._config.load()
         self._state = ServerState()
         self._servers: list[asyncio.Server] = []
-        self._sandboxed: dict[tuple[str, str], asyncio.Server] = {}
+        self._sandboxed: set[asyncio.Server] = set()
+        self.tls: ssl.SSLContext | None = None
 
     def _protocol(self, state: dict[str, str]) -> Callable[[], asyncio.Protocol]:
         from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -76,30 +77,29 @@ class Listeners:
     async def open(self, sock: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         self._servers.append(await self._loop.create_server(self._protocol({}), sock=sock, ssl=tls, backlog=2048))
 
-    def serve_sandbox(self, sandbox_id: str, kind: str, sock: socket.socket, tls: ssl.SSLContext | None = None) -> None:
-        """Answer on a sandbox's own listener; the listener is the caller's identity (any thread)."""
-        asyncio.run_coroutine_threadsafe(self._serve_sandbox(sandbox_id, kind, sock, tls), self._loop).result(10)
+    def serve_sandbox(self, sandbox_id: str, kind: str, sock: socket.socket) -> Callable[[], None]:
+        """compute.driver.Serve: answer on a sandbox's own listener, which is the caller's identity (any thread but the loop's)."""
+        server = asyncio.run_coroutine_threadsafe(self._serve_sandbox(sandbox_id, kind, sock), self._loop).result(10)
 
-    async def _serve_sandbox(self, sandbox_id: str, kind: str, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
-        old = self._sandboxed.pop((sandbox_id, kind), None)
-        if old is not None:
-            old.close()
-        state = {"sandbox": sandbox_id, "listener": kind}
-        self._sandboxed[(sandbox_id, kind)] = await self._loop.create_server(
-            self._protocol(state), sock=sock, ssl=tls if kind == "tls" else None
-        )
+        def close() -> None:
+            self._sandboxed.discard(server)
+            server.close()
 
-    def drop_sandbox(self, sandbox_id: str) -> None:
-        """Stop answering for a sandbox that has gone (any thread)."""
+        def from_any_thread() -> None:
+            if not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(close)
 
-        def drop() -> None:
-            for key in [key for key in self._sandboxed if key[0] == sandbox_id]:
-                self._sandboxed.pop(key).close()
+        return from_any_thread
 
-        self._loop.call_soon_threadsafe(drop)
+    async def _serve_sandbox(self, sandbox_id: str, kind: str, sock: socket.socket) -> asyncio.Server:
+        sock.setblocking(False)
+        protocol = self._protocol({"sandbox": sandbox_id, "listener": kind})
+        server = await self._loop.create_server(protocol, sock=sock, ssl=self.tls if kind == "tls" else None)
+        self._sandboxed.add(server)
+        return server
 
     async def close(self) -> None:
-        for server in (*self._servers, *self._sandboxed.values()):
+        for server in (*self._servers, *self._sandboxed):
             server.close()
         for connection in list(self._state.connections):
             connection.shutdown()
@@ -122,13 +122,13 @@ async def open_tls(listeners: Listeners, sock: socket.socket, settings: Settings
     """Answer https as soon as there is a certificate: at the first start of a cloud that is a moment after "ready"."""
     from windtunnel.tls import server_context
 
-    context = await asyncio.get_running_loop().run_in_executor(None, server_context, settings.data)
-    await listeners.open(sock, context)
+    listeners.tls = await asyncio.get_running_loop().run_in_executor(None, server_context, settings.data)
+    await listeners.open(sock, listeners.tls)
 
 
 async def serve(settings: Settings, boundary: Boundary = _no_boundary) -> None:
     """Run a cloud until SIGTERM or SIGINT. Prints `ready URL` on stdout once it answers."""
-    from windtunnel.assemble import assemble
+    from windtunnel.assemble import assemble, stop_sandboxes
 
     loop = asyncio.get_running_loop()
     sock = bind(settings.port)
@@ -147,6 +147,8 @@ async def serve(settings: Settings, boundary: Boundary = _no_boundary) -> None:
     await ended.wait()
     await tls
     (settings.data / "run.json").unlink(missing_ok=True)
+    cloud.closing.set()
+    await loop.run_in_executor(None, stop_sandboxes, cloud)
     await listeners.close()
     await cloud.shut_down()
 

@@ -238,6 +238,10 @@ class Driver(Protocol):
         """
         ...
 
+    def running(self) -> list[Handle]:
+        """What this process knows to run now: started or recovered by it, and not ended."""
+        ...
+
     def status(self, handle: Handle) -> Status:
         """What is true now."""
         ...

@@ -271,6 +271,11 @@ class SupervisedDriver:
         live.handle = handle
         self._watch_supervisor(boot, live)
 
+    def running(self) -> list[Handle]:
+        """What this process knows to run now."""
+        with self._turn:
+            return [live.handle for live in self._live.values()]
+
     def recover(self) -> list[Handle]:
         running = []
         self._discard(*(self._trash.iterdir() if self._trash.exists() else ()))

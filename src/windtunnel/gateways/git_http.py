@@ -127,7 +127,7 @@ class GitGateway:
     def _principal(self, tx: Tx, username: str, password: str, host: str, path: str) -> tuple[Principal, str]:
         """By the credential helper's signature, else by service-specific credentials (USER-at-ACCOUNT)."""
         if "-at-" in username:
-            found: Principal | None = self._cloud.identity.service_password(tx, "codecommit.amazonaws.com", username, password)  # type: ignore[attr-defined]
+            found = self._cloud.identity.service_password(tx, "codecommit.amazonaws.com", username, password)
             if found is None:
                 raise Refused(403, "The service-specific credential is not valid.")
             return found, self._region

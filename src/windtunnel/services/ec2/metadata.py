@@ -1,0 +1,213 @@
+"""What 169.254.169.254 answers an instance: metadata (version 1 and 2), user data, identity document, its role's credentials.
+
+Invariants: the instance is the sandbox whose listener took the request; a token is good on the instance that asked for it only, until
+its time is over; nothing here changes the instance. Source: EC2 user guide, "Instance metadata".
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from windtunnel.kernel.records import Tx
+from windtunnel.kernel.scope import Scope
+from windtunnel.services.ec2.model import Instance, default_id, private_dns, zone
+
+Answer = tuple[int, dict[str, str], bytes]
+MAX_TTL = 21600
+
+
+class NeedsCredentials(NamedTuple):
+    """Answer with fresh or cached credentials of the role in this profile; only a write transaction can make them."""
+
+    account: str
+    region: str
+    instance_id: str
+    profile_arn: str
+    role: str
+    """As named in the path; empty when only the role's name is asked for."""
+
+
+def find(tx: Tx, sandbox_id: str) -> tuple[Scope, Instance] | None:
+    """The instance of a sandbox, wherever it is."""
+    for account, region, instance in tx.everywhere(Instance):
+        if instance.id == sandbox_id:
+            return Scope(account, region), instance
+    return None
+
+
+def answer(
+    scope: Scope, instance: Instance, method: str, path: str, headers: Mapping[str, str], secret: bytes, now: float
+) -> Answer | NeedsCredentials:
+    """headers: lower-case names; secret: this cloud's, for tokens; now: epoch seconds."""
+    if instance.metadata.http_endpoint != "enabled":
+        return _text(403, "Instance metadata is disabled")
+    parts = [part for part in path.partition("?")[0].split("/") if part]
+    if parts and parts[0] != "latest" and not parts[0][:4].isdigit():
+        return _text(404, "Not Found")
+    if parts[1:3] == ["api", "token"]:
+        return _token(instance, method, headers, secret, now)
+    if method not in ("GET", "HEAD"):
+        return _text(405, "Method Not Allowed")
+    refusal = _refused(instance, headers, secret, now)
+    if refusal is not None:
+        return refusal
+    return _read(scope, instance, parts, path.endswith("/"))
+
+
+# -- tokens ---------------------------------------------------------------------------------------------------------
+
+
+def _sign(instance: Instance, expires: int, secret: bytes) -> str:
+    seal = hmac.digest(secret, f"{instance.id}/{expires}".encode(), "sha256")
+    return base64.urlsafe_b64encode(expires.to_bytes(8, "big") + seal).decode()
+
+
+def _token(instance: Instance, method: str, headers: Mapping[str, str], secret: bytes, now: float) -> Answer:
+    if method != "PUT":
+        return _text(405, "Method Not Allowed")
+    if "x-forwarded-for" in headers:
+        return _text(403, "Forbidden")
+    asked = headers.get("x-aws-ec2-metadata-token-ttl-seconds", "")
+    if not asked.isdigit() or not 1 <= int(asked) <= MAX_TTL:
+        return _text(400, "Bad Request")
+    status, answered, body = _text(200, _sign(instance, int(now) + int(asked), secret))
+    return status, {**answered, "X-Aws-Ec2-Metadata-Token-Ttl-Seconds": asked}, body
+
+
+def _refused(instance: Instance, headers: Mapping[str, str], secret: bytes, now: float) -> Answer | None:
+    given = headers.get("x-aws-ec2-metadata-token")
+    if given is None:
+        return _text(401, "Unauthorized") if instance.metadata.http_tokens == "required" else None
+    try:
+        expires = int.from_bytes(base64.urlsafe_b64decode(given.encode())[:8], "big")
+    except ValueError:
+        return _text(401, "Unauthorized")
+    good = hmac.compare_digest(_sign(instance, expires, secret).encode(), given.encode("utf-8", "replace")) if expires < 1 << 40 else False
+    return None if good and expires > now else _text(401, "Unauthorized")
+
+
+# -- the tree -------------------------------------------------------------------------------------------------------
+
+Leaf = str | Callable[[], "str | None"]
+
+
+def _read(scope: Scope, instance: Instance, parts: list[str], slash: bool) -> Answer | NeedsCredentials:
+    if len(parts) <= 1:
+        return _text(200, "dynamic\nmeta-data\nuser-data")
+    if parts[1] == "user-data":
+        if not instance.user_data or len(parts) > 2:
+            return _text(404, "Not Found")
+        return 200, {"Content-Type": "application/octet-stream"}, base64.b64decode(instance.user_data)
+    if parts[1:] == ["dynamic", "instance-identity", "document"]:
+        return 200, {"Content-Type": "text/plain"}, identity_document(scope, instance).encode()
+    if parts[1:4] == ["meta-data", "iam", "security-credentials"] and instance.profile_arn:
+        return NeedsCredentials(scope.account, scope.region, instance.id, instance.profile_arn, parts[4] if len(parts) > 4 else "")
+    tree: Any = {"meta-data": metadata_tree(scope, instance), "dynamic": {"instance-identity": {"document": ""}}}
+    for part in parts[1:]:
+        tree = tree.get(part) if isinstance(tree, dict) else None
+        if tree is None:
+            return _text(404, "Not Found")
+    if isinstance(tree, dict):
+        return _text(200, "\n".join(name + "/" if isinstance(value, dict) else name for name, value in sorted(tree.items())))
+    return _text(200, tree)
+
+
+def metadata_tree(scope: Scope, instance: Instance) -> dict[str, Any]:
+    """`/latest/meta-data/` as nested dicts."""
+    name = private_dns(scope, instance.private_ip)
+    mac = "02:" + ":".join(f"{part:02x}" for part in [0, *(int(p) for p in (instance.private_ip or "0.0.0.0").split("."))])
+    tree: dict[str, Any] = {
+        "ami-id": instance.image_id,
+        "ami-launch-index": str(instance.index),
+        "ami-manifest-path": "(unknown)",
+        "hostname": name,
+        "instance-action": "none",
+        "instance-id": instance.id,
+        "instance-life-cycle": "on-demand",
+        "instance-type": instance.type,
+        "local-hostname": name,
+        "local-ipv4": instance.private_ip,
+        "mac": mac,
+        "network": {"interfaces": {"macs": {mac: interface(scope, instance, mac)}}},
+        "placement": {"availability-zone": zone(scope), "region": scope.region},
+        "profile": "default-hvm",
+        "public-hostname": instance.private_ip,
+        "public-ipv4": instance.private_ip,
+        "reservation-id": instance.reservation_id,
+        "security-groups": "default",
+        "services": {"domain": "amazonaws.com", "partition": "aws"},
+    }
+    if instance.profile_arn:
+        info = {
+            "Code": "Success",
+            "LastUpdated": _iso(instance.launched),
+            "InstanceProfileArn": instance.profile_arn,
+            "InstanceProfileId": instance.profile_id,
+        }
+        tree["iam"] = {"info": json.dumps(info, indent=2), "security-credentials": {}}
+    if instance.metadata.instance_tags == "enabled":
+        tree["tags"] = {"instance": dict(instance.tags)}
+    return tree
+
+
+def interface(scope: Scope, instance: Instance, mac: str) -> dict[str, str]:
+    return {
+        "device-number": "0",
+        "local-ipv4s": instance.private_ip,
+        "mac": mac,
+        "owner-id": instance.owner,
+        "public-ipv4s": instance.private_ip,
+        "security-groups": "default",
+        "security-group-ids": default_id("sg", scope),
+        "subnet-id": default_id("subnet", scope),
+        "vpc-id": default_id("vpc", scope),
+        "vpc-ipv4-cidr-block": "172.31.0.0/16",
+    }
+
+
+def identity_document(scope: Scope, instance: Instance) -> str:
+    document = {
+        "accountId": scope.account,
+        "architecture": "x86_64",
+        "availabilityZone": zone(scope),
+        "billingProducts": None,
+        "devpayProductCodes": None,
+        "marketplaceProductCodes": None,
+        "imageId": instance.image_id,
+        "instanceId": instance.id,
+        "instanceType": instance.type,
+        "kernelId": None,
+        "pendingTime": _iso(instance.launched),
+        "privateIp": instance.private_ip,
+        "ramdiskId": None,
+        "region": scope.region,
+        "version": "2017-09-30",
+    }
+    return json.dumps(document, indent=2)
+
+
+def credentials_document(access_key: str, secret: str, token: str, expires: float, now: float) -> str:
+    """What `iam/security-credentials/ROLE` answers."""
+    shown = {
+        "Code": "Success",
+        "LastUpdated": _iso(now),
+        "Type": "AWS-HMAC",
+        "AccessKeyId": access_key,
+        "SecretAccessKey": secret,
+        "Token": token,
+        "Expiration": _iso(expires),
+    }
+    return json.dumps(shown, indent=2)
+
+
+def _iso(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def _text(status: int, body: str) -> Answer:
+    return status, {"Content-Type": "text/plain"}, body.encode()

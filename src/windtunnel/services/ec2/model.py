@@ -1,0 +1,178 @@
+"""Instances, their states and their shapes. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, ClassVar, Literal
+
+import msgspec
+
+from windtunnel.kernel.records import Record, RecordScope
+from windtunnel.kernel.scope import Scope
+from windtunnel.kernel.stock import STOCK_AMI
+
+State = Literal["pending", "running", "shutting-down", "terminated", "stopping", "stopped"]
+CODES: dict[State, int] = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
+TERMINATED_SHOWN = 3600.0
+"""How long a terminated instance is still described, in seconds."""
+GIB = 1 << 30
+TYPES: dict[str, tuple[int, float]] = {
+    "t2.nano": (1, 0.5), "t2.micro": (1, 1), "t2.small": (1, 2), "t2.medium": (2, 4), "t2.large": (2, 8),
+    "t3.nano": (2, 0.5), "t3.micro": (2, 1), "t3.small": (2, 2), "t3.medium": (2, 4), "t3.large": (2, 8),
+    "t3a.nano": (2, 0.5), "t3a.micro": (2, 1), "t3a.small": (2, 2), "t3a.medium": (2, 4),
+    "m1.small": (1, 1.7), "m5.large": (2, 8), "m6i.large": (2, 8), "c5.large": (2, 4), "c6i.large": (2, 4),
+}  # fmt: skip
+"""instance type -> (vCPUs, GiB of memory), for the x86 types that labs use."""
+
+
+class Tokens(msgspec.Struct):
+    """Metadata options: http_tokens "required" refuses version 1."""
+
+    http_tokens: str = "optional"
+    http_endpoint: str = "enabled"
+    hop_limit: int = 1
+    instance_tags: str = "disabled"
+
+
+class Instance(Record, kw_only=True):
+    """boots counts the boots so far; handle is the driver's (compute.driver.Handle as data) of the last boot, None before the first."""
+
+    KIND: ClassVar[str] = "ec2.instance"
+    SCOPE: ClassVar[RecordScope] = "region"
+    INDEXES: ClassVar = {"token": "client_token"}
+
+    id: str
+    reservation_id: str
+    owner: str
+    index: int
+    image_id: str
+    type: str
+    state: State
+    launched: float
+    private_ip: str = ""
+    tags: dict[str, str] = {}
+    profile_arn: str = ""
+    profile_id: str = ""
+    user_data: str = ""
+    key_name: str = ""
+    client_token: str = ""
+    shutdown_behavior: str = "stop"
+    protected: bool = False
+    monitoring: bool = False
+    metadata: Tokens = msgspec.field(default_factory=Tokens)
+    reason_code: str = ""
+    reason: str = ""
+    transition: str = ""
+    boots: int = 0
+    handle: dict[str, Any] | None = None
+    ended: float = 0.0
+
+    def key(self) -> str:
+        return self.id
+
+
+def default_id(kind: str, scope: Scope) -> str:
+    """The id of a resource that each account and region has from the beginning (its default VPC, subnet, security group)."""
+    digest = hashlib.sha256(f"{kind}/{scope.account}/{scope.region}".encode()).hexdigest()
+    return f"{kind}-0{digest[:16]}"
+
+
+def instance_arn(scope: Scope, instance_id: str) -> str:
+    return scope.arn("ec2", f"instance/{instance_id}")
+
+
+def zone(scope: Scope) -> str:
+    return f"{scope.region}a"
+
+
+def private_dns(scope: Scope, ip: str) -> str:
+    suffix = "ec2.internal" if scope.region == "us-east-1" else f"{scope.region}.compute.internal"
+    return f"ip-{ip.replace('.', '-')}.{suffix}" if ip else ""
+
+
+def tag_list(tags: dict[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
+
+
+def state_shape(state: State) -> dict[str, Any]:
+    return {"Code": CODES[state], "Name": state}
+
+
+def described(scope: Scope, instance: Instance, subnet_id: str, vpc_id: str, group: dict[str, str]) -> dict[str, Any]:
+    """The Instance shape. A running instance's public address is its own address on this machine: an IP literal that answers."""
+    cpus = TYPES.get(instance.type, (1, 1.0))[0]
+    live = instance.state not in ("terminated", "shutting-down")
+    shown: dict[str, Any] = {
+        "InstanceId": instance.id,
+        "ImageId": instance.image_id,
+        "State": state_shape(instance.state),
+        "PrivateDnsName": private_dns(scope, instance.private_ip) if live else "",
+        "PublicDnsName": instance.private_ip if instance.state == "running" else "",
+        "StateTransitionReason": instance.transition,
+        "AmiLaunchIndex": instance.index,
+        "ProductCodes": [],
+        "InstanceType": instance.type,
+        "LaunchTime": instance.launched,
+        "Placement": {"AvailabilityZone": zone(scope), "GroupName": "", "Tenancy": "default"},
+        "Monitoring": {"State": "enabled" if instance.monitoring else "disabled"},
+        "Architecture": "x86_64",
+        "BlockDeviceMappings": [],
+        "ClientToken": instance.client_token,
+        "EbsOptimized": False,
+        "EnaSupport": True,
+        "Hypervisor": "xen",
+        "NetworkInterfaces": [],
+        "RootDeviceName": "/dev/xvda",
+        "RootDeviceType": "ebs",
+        "SecurityGroups": [group] if live else [],
+        "SourceDestCheck": True,
+        "Tags": tag_list(instance.tags),
+        "VirtualizationType": "hvm",
+        "CpuOptions": {"CoreCount": cpus, "ThreadsPerCore": 1},
+        "MetadataOptions": {
+            "State": "applied",
+            "HttpTokens": instance.metadata.http_tokens,
+            "HttpPutResponseHopLimit": instance.metadata.hop_limit,
+            "HttpEndpoint": instance.metadata.http_endpoint,
+            "InstanceMetadataTags": instance.metadata.instance_tags,
+        },
+        "UsageOperation": "RunInstances",
+    }
+    if live:
+        shown |= {"SubnetId": subnet_id, "VpcId": vpc_id, "PrivateIpAddress": instance.private_ip}
+    if instance.state == "running":
+        shown["PublicIpAddress"] = instance.private_ip
+    if instance.key_name:
+        shown["KeyName"] = instance.key_name
+    if instance.profile_arn and live:
+        shown["IamInstanceProfile"] = {"Arn": instance.profile_arn, "Id": instance.profile_id}
+    if instance.reason_code:
+        shown["StateReason"] = {"Code": instance.reason_code, "Message": instance.reason}
+    return shown
+
+
+def image(scope: Scope) -> dict[str, Any]:
+    """The one machine image that there is: the stock image."""
+    return {
+        "ImageId": STOCK_AMI,
+        "Name": "windtunnel-stock-debian-12",
+        "Description": "Windtunnel's stock image (Debian 12 with the names that Amazon Linux hooks use)",
+        "ImageLocation": "amazon/windtunnel-stock-debian-12",
+        "ImageOwnerAlias": "amazon",
+        "OwnerId": "137112412989",
+        "ImageType": "machine",
+        "State": "available",
+        "Public": True,
+        "Architecture": "x86_64",
+        "Hypervisor": "xen",
+        "VirtualizationType": "hvm",
+        "RootDeviceName": "/dev/xvda",
+        "RootDeviceType": "ebs",
+        "EnaSupport": True,
+        "PlatformDetails": "Linux/UNIX",
+        "UsageOperation": "RunInstances",
+        "CreationDate": "2026-01-01T00:00:00.000Z",
+        "BlockDeviceMappings": [],
+        "ProductCodes": [],
+        "Tags": [],
+    }
