@@ -285,10 +285,12 @@ def test_what_runs_is_found_after_a_restart(lab: Machine) -> None:
     handle = lab.start("one", WAITS)
     lab.exited(lab.start("two", Program()))
     assert lab.restart() == [handle]
+    assert lab.driver.running() == [handle]
     ends = Ends()
     lab.driver.watch(handle, ends)
     lab.driver.stop(handle, 0)
     assert ends.some.wait(10)
+    assert lab.driver.running() == []
 
 
 def waiting_spec(**more: Any) -> SandboxSpec:

@@ -142,6 +142,9 @@ class DummyDriver:
         return self.world.boot(spec, token, (spec.ip or self.reserve_address(spec.id)) if spec.network else None)
 
     def recover(self) -> list[Handle]:
+        return self.running()
+
+    def running(self) -> list[Handle]:
         return [boot.handle for boots in self.world.boots.values() for boot in boots if boot.exited is None]
 
     def status(self, handle: Handle) -> Status:

@@ -258,10 +258,8 @@ def _untar_shifted(tar: int, target: Path) -> None:
     ready_r, ready_w = os.pipe()
     go_r, go_w = os.pipe()
     program = Path(__file__).with_name("unpack.py")
-    # The program finds its two pipes at descriptors 3 and 4: a shell puts them there.
-    shell = f'exec "$0" -I -S "$1" 3>&{ready_w} 4<&{go_r}'
     process = subprocess.Popen(
-        ["/bin/sh", "-c", shell, sys.executable, str(program)],
+        [sys.executable, "-I", "-S", str(program), str(ready_w), str(go_r)],
         stdin=tar, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=target, pass_fds=(ready_w, go_r),
     )  # fmt: skip
     os.close(ready_w)

@@ -5,8 +5,8 @@ recursive chown loses setuid bits and file capabilities, even for root. tar runn
 
 The invariant it keeps: nothing is written before the parent has written the id maps and said so.
 
-Protocol: one byte to fd 3 when the namespace exists, one byte from fd 4 when it is mapped (end of file: give up), then tar is
-executed. Runs as `python -I -S unpack.py`; the standard library only, no threads.
+Protocol: one byte to the first fd named by argv when the namespace exists, one byte from the second when it is mapped (end of file:
+give up), then tar is executed. Runs as `python -I -S unpack.py READY GO`; the standard library only, no threads.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import shutil
 import sys
 
 CLONE_NEWUSER = 0x10000000
-READY, GO = 3, 4
 # Device nodes cannot be made in a user namespace; the sandbox gets its /dev from the runtime.
 UNTAR = ["tar", "-x", "-p", "--numeric-owner", "--xattrs", "--xattrs-include=*", "--exclude=./dev/*"]
 
@@ -29,11 +28,12 @@ def main() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWUSER) != 0:
         sys.exit(f"cannot make a user namespace: {os.strerror(ctypes.get_errno())}")
-    os.write(READY, b"+")
-    if os.read(GO, 1) != b"+":
+    ready, go = int(sys.argv[1]), int(sys.argv[2])
+    os.write(ready, b"+")
+    if os.read(go, 1) != b"+":
         sys.exit("the parent gave up")
-    os.close(READY)
-    os.close(GO)
+    os.close(ready)
+    os.close(go)
     os.setgroups([])
     os.setgid(0)
     os.setuid(0)

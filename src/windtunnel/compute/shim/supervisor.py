@@ -102,11 +102,14 @@ class Supervisor:
         send(self._cloud, {"created": state}, [s.fileno() for s in sockets])
         if self._cloud.recv(16) != b"go":
             raise Abandoned
-        write_whole("state.json", {**state, "phase": "started", "started_at": time.time()}, durable=False)
-        self._runtime.start()
-        self._tell({"started": True})
-        self._cloud.close()
-        self._supervise(pid, sockets)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as control:
+            control.bind("control")  # before the state says "started": whoever reads that may connect
+            control.listen(16)
+            write_whole("state.json", {**state, "phase": "started", "started_at": time.time()}, durable=False)
+            self._runtime.start()
+            self._tell({"started": True})
+            self._cloud.close()
+            self._supervise(pid, sockets, control)
 
     def _state(self, pid: int) -> dict[str, Any]:
         return {
@@ -126,18 +129,16 @@ class Supervisor:
         except OSError:
             pass  # the cloud is gone; state.json and exit.json speak for themselves
 
-    def _supervise(self, pid: int, sockets: list[socket.socket]) -> None:
+    def _supervise(self, pid: int, sockets: list[socket.socket], control: socket.socket) -> None:
         ends: list[int] = []
         self._events.on_end(pid, ends.append)
         for fd in self._pipes:
             self._events.on_readable(fd, lambda fd=fd: self._pump(fd))  # type: ignore[misc]
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as control:
-            control.bind("control")
-            control.listen(16)
-            self._events.on_readable(control.fileno(), lambda: self._attend(control, sockets))
-            self._events.run(lambda: bool(ends))
-            ended_at = time.time()
-            self._events.forget(control.fileno())
+        self._events.on_readable(control.fileno(), lambda: self._attend(control, sockets))
+        self._events.run(lambda: bool(ends))
+        ended_at = time.time()
+        self._events.forget(control.fileno())
+        control.close()
         os.unlink("control")
         for listener in sockets:
             listener.close()
