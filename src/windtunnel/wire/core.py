@@ -23,6 +23,7 @@ from windtunnel.kernel.records import Tx
 from windtunnel.kernel.registry import OPERATIONS, RULES, Operation, ServiceRules
 from windtunnel.kernel.scope import Scope
 from windtunnel.wire.autherrors import Family, refused
+from windtunnel.wire.chunked import body_reader
 from windtunnel.wire.models import ServiceModel, load_service
 from windtunnel.wire.naming import xform
 from windtunnel.wire.protocols import compile_decoder, compile_encoder, compile_error_encoder
@@ -229,6 +230,9 @@ class Core:
         identity = self._cloud.identity
 
         def lookup(access_key: str) -> Credential | None:
+            known = identity.known(access_key)
+            if known is not None:
+                return known
             with self._backend.snapshot("", "") as tx:
                 return identity.credential(tx, access_key)
 
@@ -245,15 +249,13 @@ class Core:
         )
 
     def _check_body(self, request: Request, verified: Verified) -> None:
-        if verified.payload == "hash":
-            if "x-amz-content-sha256" in request.head:
-                check_body(verified, sha256(request.body).hexdigest())
-        elif verified.payload != "unsigned":
-            from windtunnel.wire.chunked import ChunkedDecoder
-
-            decoder = ChunkedDecoder(verified, request.head)
-            request.body = decoder.feed(request.body) + decoder.finish()
-            request.checksums = decoder.checksums
+        """The body is what was signed, and what its own checksums say; an aws-chunked one is unwrapped."""
+        if verified.payload == "hash" and "x-amz-content-sha256" in request.head:
+            check_body(verified, sha256(request.body).hexdigest())
+        if request.body and (verified.payload not in ("hash", "unsigned") or verified.service == "s3"):
+            reader = body_reader(verified, request.head)
+            request.body = reader.feed(request.body) + reader.finish()
+            request.checksums = reader.checksums
 
     # -- running ------------------------------------------------------------------------------------------------------
 
@@ -382,11 +384,7 @@ class Stager:
     def __init__(self, core: Core, request: Request, verified: Verified) -> None:
         self._core = core
         self._verified = verified
-        self._chunks: Any = None
-        if verified.payload not in ("hash", "unsigned"):
-            from windtunnel.wire.chunked import ChunkedDecoder
-
-            self._chunks = ChunkedDecoder(verified, request.head)
+        self._reader = body_reader(verified, request.head)
         self._writer = core.blob_writer()
         self._pending: list[bytes] = []
         self._size = 0
@@ -400,20 +398,15 @@ class Stager:
     def _flush(self) -> None:
         data = b"".join(self._pending)
         self._pending, self._size = [], 0
-        if self._chunks is not None:
-            data = self._chunks.feed(data)
-        self._writer.write(data)
+        self._writer.write(self._reader.feed(data))
 
     def _finish(self) -> Body:
         self._flush()
-        checksums: list[tuple[str, str]] = []
-        if self._chunks is not None:
-            self._writer.write(self._chunks.finish())
-            checksums = self._chunks.checksums
+        self._writer.write(self._reader.finish())
         ref = self._writer.finish()
         if self._verified.payload == "hash":
             check_body(self._verified, ref.sha256)
-        return Body(ref, tuple(checksums))
+        return Body(ref, tuple(self._reader.checksums))
 
     async def finish(self) -> Body:
         body: Body = await self._core.in_thread(self._finish)
