@@ -23,12 +23,17 @@ def arn_matcher(pattern: str) -> Matcher:
     if not any(has_marks(field) for field in fields[:-1]):
         # The leading fields are literal, so matching the whole text cannot let a wildcard cross them.
         return matcher(":".join(fields))
-    return _by_field([matcher(field) for field in fields])
+    return _by_field([(i, test) for i, field in enumerate(fields) if (test := matcher(field)) is not anything])
 
 
-def _by_field(tests: list[Matcher]) -> Matcher:
+def _by_field(tests: list[tuple[int, Matcher]]) -> Matcher:
     def match(arn: str) -> bool:
         parts = arn.split(":", _FIELDS - 1)
-        return len(parts) == _FIELDS and all(test(part) for test, part in zip(tests, parts, strict=True))
+        if len(parts) != _FIELDS:
+            return False
+        for i, test in tests:  # noqa: SIM110 - a loop costs half of what all() over a generator does
+            if not test(parts[i]):
+                return False
+        return True
 
     return match

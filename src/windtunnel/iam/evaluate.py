@@ -8,8 +8,6 @@ Source: IAM User Guide, "Policy evaluation logic" and "Troubleshoot access denie
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from windtunnel.iam.policy import Decision, Plan, PolicySet, PolicyType, Statement
 from windtunnel.iam.principals import Grant
 from windtunnel.iam.request import Request
@@ -17,7 +15,6 @@ from windtunnel.iam.request import Request
 NO_POLICIES = PolicySet("identity-based policy", ())
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Policies:
     """All policies that bear on a request.
 
@@ -26,12 +23,25 @@ class Policies:
     resource_policy_required: identity policies count only if the resource policy names the caller or its account.
     """
 
-    identity: PolicySet = NO_POLICIES
-    boundary: PolicySet | None = None
-    session: PolicySet | None = None
-    resource: PolicySet | None = None
-    resource_account: str | None = None
-    resource_policy_required: bool = False
+    __slots__ = ("boundary", "identity", "limits", "others", "resource", "resource_account", "resource_policy_required", "session")
+
+    def __init__(
+        self,
+        identity: PolicySet = NO_POLICIES,
+        boundary: PolicySet | None = None,
+        session: PolicySet | None = None,
+        resource: PolicySet | None = None,
+        resource_account: str | None = None,
+        resource_policy_required: bool = False,
+    ) -> None:
+        self.identity = identity
+        self.boundary = boundary
+        self.session = session
+        self.resource = resource
+        self.resource_account = resource_account
+        self.resource_policy_required = resource_policy_required
+        self.limits = tuple(limit for limit in (boundary, session) if limit is not None)
+        self.others = self.limits if resource is None else (*self.limits, resource)
 
 
 _ROOT = Decision(True, "allowed", "identity-based policy", "the account's root user")
@@ -42,11 +52,11 @@ def decide(request: Request, policies: Policies) -> Decision:
     denied = _explicit_deny(request, policies)
     if denied is not None:
         return denied
-    grant, granting = _resource_grant(request, policies.resource)
+    grant, granting = _resource_grant(request, policies.resource) if policies.resource is not None else (Grant.NONE, None)
     caller = request.caller
-    if caller.type in ("Service", "Anonymous"):
+    if caller.type == "Service" or caller.type == "Anonymous":
         return granting or _implicit_deny(request, _resource_type(policies))
-    if policies.resource_account in (None, caller.account):
+    if policies.resource_account is None or policies.resource_account == caller.account:
         return _within_account(request, policies, grant, granting)
     if granting is None:
         return _implicit_deny(request, _resource_type(policies))
@@ -75,8 +85,8 @@ def _identity_side(request: Request, policies: Policies) -> Decision:
 
 def _limits(request: Request, policies: Policies) -> Decision | None:
     """The denial by a boundary or session policy that does not allow the action; None if they do."""
-    for limit in (policies.boundary, policies.session):
-        if limit is not None and _allowing(request, limit) is None:
+    for limit in policies.limits:
+        if _allowing(request, limit) is None:
             return _implicit_deny(request, limit.policy_type)
     return None
 
@@ -89,13 +99,12 @@ def _allowing(request: Request, policies: PolicySet) -> Decision | None:
 
 
 def _explicit_deny(request: Request, policies: Policies) -> Decision | None:
-    action = request.action
-    for deciding in (policies.identity, policies.boundary, policies.session, policies.resource):
-        if deciding is not None and (plan := deciding.plan(action)).denies:
-            statement = _denying(request, plan)
-            if statement is not None:
-                return _denial(request, statement.decision)
-    return None
+    plan = policies.identity.plan(request.action)
+    statement = _denying(request, plan) if plan.denies else None
+    if statement is None and policies.others:
+        for other in policies.others:
+            statement = statement or _denying(request, other.plan(request.action))
+    return None if statement is None else _denial(request, statement.decision)
 
 
 def _denying(request: Request, plan: Plan) -> Statement | None:
@@ -105,14 +114,13 @@ def _denying(request: Request, plan: Plan) -> Statement | None:
     return None
 
 
-def _resource_grant(request: Request, resource: PolicySet | None) -> tuple[Grant, Decision | None]:
+def _resource_grant(request: Request, resource: PolicySet) -> tuple[Grant, Decision | None]:
     """The strongest grant of the resource policy, and the statement it rests on."""
     best, granting = Grant.NONE, None
-    if resource is not None:
-        for statement in resource.plan(request.action).allows:
-            grant = statement.grant(request)
-            if grant > best and statement.applies(request):
-                best, granting = grant, statement.decision
+    for statement in resource.plan(request.action).allows:
+        grant = statement.grant(request)
+        if grant > best and statement.applies(request):
+            best, granting = grant, statement.decision
     return best, granting
 
 

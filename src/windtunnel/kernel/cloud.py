@@ -79,6 +79,12 @@ class Identity(Protocol):
     def credential(self, tx: Tx, access_key: str) -> Credential | None:
         """The credential of an active access key or session; None when unknown, inactive or deleted. Cached."""
 
+    def known(self, access_key: str) -> Credential | None:
+        """As credential, from memory alone: None when it must be looked up. For the loop's thread."""
+
+    def committed(self, generation: str) -> None:
+        """IAM's records are now, durably, those of this generation (services/iam says so after each commit)."""
+
     def check(self, ctx: Context, needs: Iterable[Need]) -> None:
         """Raise AwsError("AccessDenied", words) unless the caller may do all of it."""
 

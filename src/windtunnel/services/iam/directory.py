@@ -30,12 +30,18 @@ E = TypeVar("E", bound=Entity)
 
 def save(ctx: Context, record: Record) -> None:
     ctx.tx.put(record)
-    ctx.tx.put(Generation(id=ctx.ids.hex(16)))
+    _changed(ctx)
 
 
 def drop(ctx: Context, record: Record) -> None:
     ctx.tx.delete(type(record), record.key())
-    ctx.tx.put(Generation(id=ctx.ids.hex(16)))
+    _changed(ctx)
+
+
+def _changed(ctx: Context) -> None:
+    generation = Generation(id=ctx.ids.hex(16))
+    ctx.tx.put(generation)
+    ctx.tx.after_commit(lambda: ctx.cloud.identity.committed(generation.id))
 
 
 def _entity(ctx: Context, kind: type[E], name: str) -> E:

@@ -21,6 +21,7 @@ from windtunnel.kernel.context import Context, Need
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.principal import Credential, Principal
 from windtunnel.kernel.records import Tx
+from windtunnel.kernel.registry import at_start
 from windtunnel.services.iam.aws_managed import aws_policies
 from windtunnel.services.iam.context_keys import ContextKeys
 from windtunnel.services.iam.model import (
@@ -79,6 +80,7 @@ class StoreIdentity:
         self._caches: dict[str, _Cache] = {}
         self._sessions: dict[str, Credential] = {}
         self._used: dict[str, tuple[float, str, str]] = {}
+        self._committed: str | None = None
 
     # -- kernel.cloud.Identity ----------------------------------------------------------------------------------------
 
@@ -88,6 +90,17 @@ class StoreIdentity:
             return self._sessions.get(access_key) or self._session(tx, access_key)
         cache = self._cache(tx)
         return cache.credentials.get(access_key) or _long_lived(tx, cache, access_key)
+
+    def known(self, access_key: str) -> Credential | None:
+        """As credential, from memory alone: as the last committed change left it. Nobody has heard of a later one yet."""
+        session = self._sessions.get(access_key)
+        if session is not None or self._committed is None:
+            return session
+        cache = self._caches.get(self._committed)
+        return None if cache is None else cache.credentials.get(access_key)
+
+    def committed(self, generation: str) -> None:
+        self._committed = generation
 
     def check(self, ctx: Context, needs: Iterable[Need]) -> None:
         """Raise AwsError("AccessDenied", AWS's words) at the first thing that the caller may not do."""
@@ -179,8 +192,7 @@ class StoreIdentity:
     # -- what is known, by generation ---------------------------------------------------------------------------------
 
     def _cache(self, tx: Tx) -> _Cache:
-        current = tx.get(Generation, "current")
-        generation = current.id if current is not None else ""
+        generation = _generation(tx)
         cache = self._caches.get(generation)
         if cache is None:
             while len(self._caches) >= _GENERATIONS_KEPT:
@@ -205,6 +217,18 @@ class StoreIdentity:
             self._sessions.clear()
         credential = self._sessions[access_key] = _session_credential(session)
         return credential
+
+
+def _generation(tx: Tx) -> str:
+    current = tx.get(Generation, "current")
+    return current.id if current is not None else ""
+
+
+@at_start
+def remember_generation(cloud: Any) -> None:
+    """Without it `known` would know nothing until the first change of IAM."""
+    with cloud.store.snapshot("", "") as tx:
+        cloud.identity.committed(_generation(tx))
 
 
 def _long_lived(tx: Tx, cache: _Cache, access_key: str) -> Credential | None:
