@@ -1,0 +1,1 @@
+"""CodeBuild's operations (API reference, 2016-10-06), by noun."""
