@@ -215,7 +215,7 @@ def make(order: dict[str, Any]) -> Runtime:
 
 def set_user(process: dict[str, Any], user: inside.User) -> None:
     """Fill an OCI process for a user: ids, HOME, and capabilities in effect for root alone (as Docker does)."""
-    process["user"] = {"uid": user.uid, "gid": user.gid, "additionalGids": list(user.groups)}
+    process["user"] = {"uid": user.uid, "gid": user.gid, "additionalGids": list(user.groups), "umask": 0o022}
     if not any(entry.startswith("HOME=") for entry in process["env"]):
         process["env"].append(f"HOME={user.home}")
     if user.uid != 0:

@@ -22,7 +22,7 @@ from windtunnel.services.ec2.model import GIB, TYPES, Instance, private_dns
 
 log = logging.getLogger("windtunnel.ec2")
 GRACE = 20.0
-INIT = ("/usr/bin/python3", "/opt/windtunnel/init.py")
+INIT = ("/sbin/init",)
 
 
 def spec(ctx: Context, instance: Instance, address: str | None) -> SandboxSpec:
