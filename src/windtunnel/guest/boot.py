@@ -23,6 +23,8 @@ def prepare(environment: Mapping[str, str]) -> None:
         os.makedirs(directory, exist_ok=True)
         os.chmod(directory, mode)
     forget_the_boot_before("/run")
+    if os.path.exists("/run/cloud-init/status"):
+        os.unlink("/run/cloud-init/status")
     for folder in ("/usr/lib/tmpfiles.d", "/etc/tmpfiles.d"):
         apply_tmpfiles(_lines_of(folder))
     pass_on({k: v for k, v in environment.items() if k.startswith(PASSED_ON)})
@@ -90,7 +92,7 @@ def name_the_host(name: str) -> None:
         with open(path, encoding="utf-8") as stream:
             text = stream.read()
     if name not in text.split():
-        replace(path, f"{text or '127.0.0.1 localhost'.strip()}\n127.0.1.1 {name}\n".replace("\n\n", "\n"))
+        replace(path, f"{text.rstrip() or '127.0.0.1 localhost'}\n127.0.1.1 {name}\n")
     if not os.path.exists("/etc/hostname"):
         replace("/etc/hostname", name + "\n")
 

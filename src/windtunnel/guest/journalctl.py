@@ -65,7 +65,7 @@ def parse(argv: list[str], now: float) -> Query:
             rest = [head, tail, *rest] if head in VALUES else [head, f"-{tail}", *rest]
         else:
             raise Refused(f"journalctl: {word} is not built into this image.")
-    units = tuple(unitdir.full_name(name) for name in values.get("unit", []))
+    units = tuple(_own_name(name) for name in values.get("unit", []))
     output = values.get("output", ["short"])[-1]
     if output not in OUTPUTS:
         raise Refused(f"journalctl: -o {output} is not built into this image; it has {', '.join(OUTPUTS)}.")
@@ -77,6 +77,14 @@ def parse(argv: list[str], now: float) -> Query:
         units, tuple(values.get("identifier", [])), lines, output, moment(since, now) if since else 0.0,
         moment(until, now) if until else float("inf"), grep, frozenset(flags),
     )  # fmt: skip
+
+
+def _own_name(name: str) -> str:
+    """An alias (httpd) stands for its unit (apache2.service)."""
+    try:
+        return unitdir.find(name).name
+    except (unitdir.NotFound, unitdir.Masked):
+        return unitdir.full_name(name)
 
 
 _SPANS = {

@@ -18,7 +18,15 @@ from collections.abc import Mapping, Sequence
 from windtunnel.guest.manager import CannotSpawn
 from windtunnel.guest.unitfile import Service
 
-CHDIR, EXEC, GROUP, USER = 200, 203, 216, 217
+CHDIR, EXEC, GROUP, USER, CAPABILITIES = 200, 203, 216, 217, 218
+# Those that a sandbox has, by their numbers in linux/capability.h.
+CAPABILITY = {
+    "CAP_CHOWN": 0, "CAP_DAC_OVERRIDE": 1, "CAP_FOWNER": 3, "CAP_FSETID": 4, "CAP_KILL": 5, "CAP_SETGID": 6, "CAP_SETUID": 7,
+    "CAP_SETPCAP": 8, "CAP_NET_BIND_SERVICE": 10, "CAP_NET_RAW": 13, "CAP_SYS_CHROOT": 18, "CAP_MKNOD": 27, "CAP_AUDIT_WRITE": 29,
+    "CAP_SETFCAP": 31,
+}  # fmt: skip
+PR_SET_KEEPCAPS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 8, 47, 2
+CAPSET_VERSION_3 = 0x20080522
 
 
 class Identity:
@@ -57,6 +65,9 @@ def _gid(name: str) -> int:
 
 def spawn(service: Service, identity: Identity, argv: Sequence[str], env: Mapping[str, str], stdio: tuple[int, int, int]) -> int:
     """Run argv (argv[0]: a path, or a name looked up in PATH). stdio: descriptors that become 0, 1 and 2."""
+    for name in service.capabilities:
+        if name not in CAPABILITY:
+            raise CannotSpawn(CAPABILITIES, f"Failed to apply ambient capabilities: a sandbox does not have {name}")
     program = _which(argv[0], env.get("PATH", ""))
     failed_r, failed_w = os.pipe2(os.O_CLOEXEC)
     pid = os.fork()
@@ -110,7 +121,7 @@ def _become(
             os.setgroups(identity.groups)
         os.setgid(identity.group)
         step = (USER, "set the user")
-        os.setuid(identity.uid)
+        _set_user(identity.uid, [CAPABILITY[name] for name in service.capabilities])
         step = (CHDIR, f"change to directory {service.directory}")
         os.chdir(_directory(service, identity))
         os.closerange(3, failed)
@@ -121,6 +132,24 @@ def _become(
         os.write(failed, f"{step[0]} Failed to {step[1]}: {error.strerror}".encode())
     finally:
         os._exit(step[0])
+
+
+def _set_user(uid: int, capabilities: list[int]) -> None:
+    """Become the user and keep these capabilities through the exec (ambient)."""
+    if not capabilities:
+        os.setuid(uid)
+        return
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)
+    os.setuid(uid)
+    mask = sum(1 << number for number in capabilities)
+    header = (ctypes.c_uint32 * 2)(CAPSET_VERSION_3, 0)
+    # effective, permitted, inheritable; then the same for the numbers above 31, of which a sandbox has none.
+    data = (ctypes.c_uint32 * 6)(mask, mask, mask, 0, 0, 0)
+    if libc.capset(header, data) or any(libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0) for number in capabilities):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 def _directory(service: Service, identity: Identity) -> str:

@@ -22,7 +22,7 @@ JOBS = {
 IF_ACTIVE = ("try-restart", "condrestart", "try-reload-or-restart")
 WITH_VALUE = {"-p": "property", "-t": "type", "-n": "lines", "-s": "signal", "-o": "output", "-H": "host", "-M": "machine"}
 LONG_WITH_VALUE = ("property", "type", "state", "lines", "signal", "output", "kill-who", "kill-whom", "job-mode", "root", "host", "machine")
-REFUSED_OPTIONS = ("host", "machine", "root", "user", "global")
+REFUSED_OPTIONS = ("host", "machine", "user", "global")
 
 
 class Call(NamedTuple):
@@ -45,6 +45,9 @@ def parse(argv: list[str]) -> Call:
     rest = list(argv)
     while rest:
         word = rest.pop(0)
+        if word == "--":
+            words += rest
+            break
         if word.startswith("--"):
             name, equals, value = word[2:].partition("=")
             if not equals and name in LONG_WITH_VALUE and rest:
@@ -65,6 +68,8 @@ def run(call: Call) -> int:
     for name in REFUSED_OPTIONS:
         if call.has(name):
             return _fail(f"systemctl --{name} is not built into this image.")
+    if call.options.get("root", "/").strip("/"):
+        return _fail("systemctl --root is not built into this image.")
     if call.verb in JOBS:
         return _job(call)
     handler = _VERBS.get(call.verb)
@@ -336,6 +341,8 @@ _VERBS = {
     "enable": _enable, "disable": _enable, "reenable": _enable, "mask": _mask, "unmask": _mask, "is-enabled": _is_enabled, "cat": _cat,
     "list-unit-files": _list_unit_files, "is-active": _is_state, "is-failed": _is_state, "status": _status, "show": _show,
     "list-units": _list_units, "kill": _kill, "daemon-reload": _tell, "daemon-reexec": lambda call: 0, "reset-failed": _tell,
+    # Amazon Linux's preset is "disable": what a package brings starts when its user says so. Debian's packages ask for it.
+    "preset": lambda call: 0,
     "poweroff": _power_off, "halt": _power_off, "is-system-running": _is_system_running,
 }  # fmt: skip
 

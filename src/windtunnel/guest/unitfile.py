@@ -29,7 +29,7 @@ _SERVICE = frozenset({
     "KillMode", "KillSignal", "SuccessExitStatus", "RestartPreventExitStatus", "StandardInput", "StandardOutput", "StandardError",
     "SyslogIdentifier", "UMask", "RuntimeDirectory", "RuntimeDirectoryMode", "StateDirectory", "StateDirectoryMode", "CacheDirectory",
     "CacheDirectoryMode", "LogsDirectory", "LogsDirectoryMode", "LimitNOFILE", "SupplementaryGroups", "StartLimitInterval", "StartLimitBurst",
-    "NotifyAccess", "UnsetEnvironment",
+    "NotifyAccess", "UnsetEnvironment", "AmbientCapabilities",
 })
 # fmt: on
 
@@ -81,6 +81,7 @@ class Service(NamedTuple):
     identifier: str
     umask: int
     nofile: int
+    capabilities: tuple[str, ...]
     directories: tuple[tuple[str, int], ...]
     requires: frozenset[str]
     wants: frozenset[str]
@@ -180,6 +181,7 @@ def service(name: str, sections: Sections) -> Service:
         identifier=reader.last("Service", "SyslogIdentifier"),
         umask=int(reader.last("Service", "UMask") or "0022", 8),
         nofile=_limit(reader.last("Service", "LimitNOFILE")),
+        capabilities=tuple(reader.words("Service", "AmbientCapabilities")),
         directories=reader.directories(),
         requires=reader.names("Requires", "Requisite", "BindsTo"),
         wants=reader.names("Wants"),
