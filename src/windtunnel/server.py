@@ -160,7 +160,6 @@ def run(settings: Settings, boundary: Boundary = _no_boundary) -> None:
     import uvloop
 
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.umask(0o077)
     sys.setswitchinterval(0.0005)
     gc.set_threshold(50_000)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
