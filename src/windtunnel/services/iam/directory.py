@@ -28,6 +28,11 @@ from windtunnel.services.iam.model import (
 E = TypeVar("E", bound=Entity)
 
 
+def now(ctx: Context) -> float:
+    """IAM's times have no fractions of a second."""
+    return float(int(ctx.now))
+
+
 def save(ctx: Context, record: Record) -> None:
     ctx.tx.put(record)
     _changed(ctx)

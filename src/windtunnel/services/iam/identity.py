@@ -112,7 +112,7 @@ class StoreIdentity:
             request = Request(known.caller, need.action, need.resource, ContextKeys(ctx, need.context, need.account))
             decision = decide(request, _with_resource_policy(known.policies, need))
             if not decision.allowed:
-                raise AwsError("AccessDenied", decision.message)
+                raise AwsError("AccessDenied", _words(principal, need, decision.message))
             if principal.access_key:
                 self._used[principal.access_key] = (ctx.now, need.action.partition(":")[0], ctx.scope.region)
 
@@ -217,6 +217,13 @@ class StoreIdentity:
             self._sessions.clear()
         credential = self._sessions[access_key] = _session_credential(session)
         return credential
+
+
+def _words(principal: Principal, need: Need, message: str) -> str:
+    """S3 puts its ARNs in quotes, and tells strangers nothing."""
+    if not need.action.startswith("s3:"):
+        return message
+    return "Access Denied" if principal.kind == "anonymous" else message.replace(need.resource, f'"{need.resource}"', 1)
 
 
 def _generation(tx: Tx) -> str:

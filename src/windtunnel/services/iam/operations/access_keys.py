@@ -7,7 +7,7 @@ import msgspec
 from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
-from windtunnel.services.iam.directory import drop, save, user
+from windtunnel.services.iam.directory import drop, now, save, user
 from windtunnel.services.iam.model import MAX_KEYS_PER_USER, AccessKey, User, owner_of
 from windtunnel.services.iam.operations.authorize import on_account, on_user
 from windtunnel.services.iam.operations.paging import page
@@ -33,7 +33,7 @@ def create_access_key(ctx: Context, user_name: str | None = None) -> Reply:
     owner = user(ctx, user_name)
     if len(_keys(ctx, owner)) >= MAX_KEYS_PER_USER:
         raise AwsError("LimitExceeded", f"Cannot exceed quota for AccessKeysPerUser: {MAX_KEYS_PER_USER}")
-    key = AccessKey(id="AKIA" + ctx.ids.upper(16), secret=ctx.ids.secret(40), account=ctx.scope.account, user=owner.key(), created=ctx.now)
+    key = AccessKey(id="AKIA" + ctx.ids.upper(16), secret=ctx.ids.secret(40), account=ctx.scope.account, user=owner.key(), created=now(ctx))
     save(ctx, key)
     return {
         "AccessKey": {

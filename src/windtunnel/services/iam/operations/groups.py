@@ -7,7 +7,7 @@ import msgspec
 from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
-from windtunnel.services.iam.directory import drop, group, new_name, save, user
+from windtunnel.services.iam.directory import drop, group, new_name, now, save, user
 from windtunnel.services.iam.model import Group, User, described
 from windtunnel.services.iam.operations.authorize import on_group, on_path, on_user
 from windtunnel.services.iam.operations.paging import page
@@ -16,7 +16,7 @@ from windtunnel.services.iam.operations.paging import page
 @writes("iam", "CreateGroup", authorize=on_group("CreateGroup"), acts="Path GroupName")
 def create_group(ctx: Context, group_name: str, path: str = "/") -> Reply:
     new_name(ctx, Group, group_name)
-    made = Group(name=group_name, path=path, id="AGPA" + ctx.ids.upper(17), created=ctx.now)
+    made = Group(name=group_name, path=path, id="AGPA" + ctx.ids.upper(17), created=now(ctx))
     save(ctx, made)
     return {"Group": described(ctx.scope, made)}
 

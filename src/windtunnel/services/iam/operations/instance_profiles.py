@@ -10,7 +10,7 @@ from windtunnel.iam.passing import pass_role
 from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
-from windtunnel.services.iam.directory import drop, instance_profile, role, save
+from windtunnel.services.iam.directory import drop, instance_profile, now, role, save
 from windtunnel.services.iam.model import (
     InstanceProfile,
     Role,
@@ -46,7 +46,7 @@ def create_instance_profile(ctx: Context, instance_profile_name: str, path: str 
         name=instance_profile_name,
         path=path,
         id="AIPA" + ctx.ids.upper(17),
-        created=ctx.now,
+        created=now(ctx),
         tags=merged_tags({}, checked_tags(tags)),
     )
     save(ctx, made)

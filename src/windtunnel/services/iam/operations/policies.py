@@ -12,7 +12,7 @@ from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
 from windtunnel.services.iam.aws_managed import PREFIX, AwsPolicy, aws_policies
-from windtunnel.services.iam.directory import drop, own_policy, save
+from windtunnel.services.iam.directory import drop, now, own_policy, save
 from windtunnel.services.iam.model import (
     MAX_MANAGED_SIZE,
     MAX_POLICY_VERSIONS,
@@ -113,9 +113,9 @@ def create_policy(
         path=path,
         id="ANPA" + ctx.ids.upper(17),
         description=description,
-        created=ctx.now,
-        updated=ctx.now,
-        versions=[PolicyVersion(1, document, ctx.now)],
+        created=now(ctx),
+        updated=now(ctx),
+        versions=[PolicyVersion(1, document, now(ctx))],
         tags=merged_tags({}, checked_tags(tags)),
     )
     save(ctx, made)
@@ -202,13 +202,13 @@ def create_policy_version(ctx: Context, policy_arn: str, policy_document: str, s
             "LimitExceeded",
             "A managed policy can have up to 5 versions. Before you create a new version, you must delete an existing version.",
         )
-    version = PolicyVersion(policy.latest + 1, document, ctx.now)
+    version = PolicyVersion(policy.latest + 1, document, now(ctx))
     changed = msgspec.structs.replace(
         policy,
         versions=[*policy.versions, version],
         latest=version.number,
         default=version.number if set_as_default else policy.default,
-        updated=ctx.now,
+        updated=now(ctx),
     )
     save(ctx, changed)
     return {"PolicyVersion": _described_version(changed, version)}
@@ -232,14 +232,16 @@ def list_policy_versions(ctx: Context, policy_arn: str, marker: str | None = Non
     else:
         versions = [_aws_version(policy)]
     # The newest version comes first, and there are never more than five.
-    return page("Versions", versions, lambda version: version, lambda version: f"{10**9 - int(version['VersionId'][1:]):010d}", marker, max_items)
+    return page(
+        "Versions", versions, lambda version: version, lambda version: f"{10**9 - int(version['VersionId'][1:]):010d}", marker, max_items
+    )
 
 
 @writes("iam", "SetDefaultPolicyVersion", authorize=on_policy("SetDefaultPolicyVersion"), acts="PolicyArn VersionId")
 def set_default_policy_version(ctx: Context, policy_arn: str, version_id: str) -> Reply:
     policy = customer_policy(ctx, policy_arn)
     chosen = _version(policy, policy_arn, version_id)
-    save(ctx, msgspec.structs.replace(policy, default=chosen.number, updated=ctx.now))
+    save(ctx, msgspec.structs.replace(policy, default=chosen.number, updated=now(ctx)))
     return {}
 
 

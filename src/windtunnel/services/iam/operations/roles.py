@@ -12,7 +12,7 @@ from windtunnel.iam.principals import listed
 from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
-from windtunnel.services.iam.directory import attachable, drop, new_name, role, save
+from windtunnel.services.iam.directory import attachable, drop, new_name, now, role, save
 from windtunnel.services.iam.model import (
     MAX_TRUST_SIZE,
     InstanceProfile,
@@ -75,7 +75,7 @@ def create_role(
         name=role_name,
         path=path,
         id="AROA" + ctx.ids.upper(17),
-        created=ctx.now,
+        created=now(ctx),
         tags=merged_tags({}, checked_tags(tags)),
         boundary=permissions_boundary,
         trust=trust,

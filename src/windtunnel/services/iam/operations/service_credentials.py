@@ -9,7 +9,7 @@ import msgspec
 from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
-from windtunnel.services.iam.directory import drop, save, user
+from windtunnel.services.iam.directory import drop, now, save, user
 from windtunnel.services.iam.model import ServiceCredential, User
 from windtunnel.services.iam.operations.authorize import on_user
 
@@ -61,7 +61,7 @@ def create_service_specific_credential(ctx: Context, user_name: str, service_nam
         service=service_name,
         login=f"{owner.name}{plus}-at-{ctx.scope.account}",
         password=ctx.ids.secret(42) + "=",
-        created=ctx.now,
+        created=now(ctx),
     )
     save(ctx, made)
     return {"ServiceSpecificCredential": _described(owner, made, secret=True)}

@@ -7,7 +7,7 @@ import msgspec
 from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
-from windtunnel.services.iam.directory import attachable, drop, new_name, save, user
+from windtunnel.services.iam.directory import attachable, drop, new_name, now, save, user
 from windtunnel.services.iam.model import (
     AccessKey,
     ServiceCredential,
@@ -32,7 +32,7 @@ def create_user(
         name=user_name,
         path=path,
         id="AIDA" + ctx.ids.upper(17),
-        created=ctx.now,
+        created=now(ctx),
         tags=merged_tags({}, checked_tags(tags)),
         boundary=permissions_boundary,
     )
