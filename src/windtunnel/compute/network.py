@@ -25,15 +25,18 @@ from windtunnel.compute.shim.runtimes import STAGE
 _POOL = ipaddress.IPv4Network("172.31.0.0/16")
 _METADATA = "169.254.169.254"
 _CREDENTIALS = "169.254.170.2"
+_OTHER_FIREWALL = ("ip", "filter", "FORWARD")
+"""Where Docker and ufw drop what they do not know, with iptables over nft."""
 _STUB_FREE_RESOLV_CONF = Path("/run/systemd/resolve/resolv.conf")
 
 
 class Network:
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, resolv_conf: Path = Path("/etc/resolv.conf")) -> None:
         digest = hashlib.sha256(str(root.resolve()).encode()).hexdigest()
         self.bridge = f"wt{digest[:8]}"
         self._preferred = int(digest[:8], 16) % 16
         self._file = root / "network.json"
+        self._resolv_conf = resolv_conf
         self._addresses = root / "addresses"
         self._turn = threading.Lock()
         self._ready = False
@@ -75,7 +78,16 @@ class Network:
         if resolver:
             Path(f"/proc/sys/net/ipv4/conf/{self.bridge}/route_localnet").write_text("1")
         _run(["nft", "-f", "-"], host_rules(self.bridge, network, resolver))
+        self._forget_exceptions()
+        if "policy drop" in _run(["nft", "list", "table", *_OTHER_FIREWALL[:2]], allowed=True):
+            _run(["nft", "-f", "-"], exception_rules(self.bridge))
         return network
+
+    def _forget_exceptions(self) -> None:
+        listing = _run(["nft", "--handle", "list", "chain", *_OTHER_FIREWALL], allowed=True)
+        for line in listing.splitlines():
+            if f'"{self.bridge}"' in line and " # handle " in line:
+                _run(["nft", "delete", "rule", *_OTHER_FIREWALL, "handle", line.rpartition(" ")[2]])
 
     def _choose(self) -> ipaddress.IPv4Network:
         """The subnet of last time if nobody took it meanwhile, else a free one. Addresses of a lost subnet are forgotten."""
@@ -98,6 +110,7 @@ class Network:
             if os.path.exists(f"/sys/class/net/{self.bridge}"):
                 _run(["ip", "link", "delete", self.bridge])
             _run(["nft", "-f", "-"], f"table inet {self.bridge}\ndelete table inet {self.bridge}\n")
+            self._forget_exceptions()
 
     # -- addresses
 
@@ -153,10 +166,10 @@ class Network:
         """What guests should ask for names: the host's servers, or the gateway if those listen on the host's loopback only."""
         if self._loopback_resolver():
             return f"nameserver {self.gateway}\n"
-        return _host_resolv_conf()
+        return _resolv_conf(self._resolv_conf)
 
     def _loopback_resolver(self) -> str | None:
-        servers = _servers(_host_resolv_conf())
+        servers = _servers(_resolv_conf(self._resolv_conf))
         if servers and all(ipaddress.ip_address(s).is_loopback for s in servers):
             return next((s for s in servers if ":" not in s), None)
         return None
@@ -212,6 +225,12 @@ def host_rules(bridge: str, network: ipaddress.IPv4Network, loopback_resolver: s
     )
 
 
+def exception_rules(bridge: str) -> str:
+    """Let our packets pass a firewall that drops by default; our own table still drops what it drops."""
+    where = " ".join(_OTHER_FIREWALL)
+    return f"insert rule {where} iifname {bridge} accept\ninsert rule {where} oifname {bridge} accept\n"
+
+
 @contextmanager
 def _machine_lock() -> Iterator[None]:
     """Clouds of one machine choose their subnets one after the other."""
@@ -224,11 +243,14 @@ def _machine_lock() -> Iterator[None]:
         os.close(fd)
 
 
-def _run(argv: list[str], text: str = "") -> str:
+def _run(argv: list[str], text: str = "", allowed: bool = False) -> str:
+    """Its output. A failure is SandboxError, or an empty output where it is allowed."""
     try:
         done = subprocess.run(argv, input=text.encode(), capture_output=True, timeout=20, check=False)
     except subprocess.TimeoutExpired:
         raise SandboxError(f"{' '.join(argv)} did not end within 20 s") from None
+    if done.returncode != 0 and allowed:
+        return ""
     if done.returncode != 0:
         raise SandboxError(f"{' '.join(argv)}: {done.stderr.decode('utf-8', 'replace').strip()}")
     return done.stdout.decode("utf-8", "replace")
@@ -255,9 +277,9 @@ def _outgoing_mtu() -> int:
     return min((int(_read(f"/sys/class/net/{route['dev']}/mtu") or 1500) for route in routes if "dev" in route), default=1500)
 
 
-def _host_resolv_conf() -> str:
+def _resolv_conf(path: Path) -> str:
     """The host's resolv.conf; where that names a local stub only, the stub's own servers if systemd wrote them down."""
-    text = _read("/etc/resolv.conf")
+    text = _read(str(path))
     servers = _servers(text)
     if servers and all(ipaddress.ip_address(s).is_loopback for s in servers) and _STUB_FREE_RESOLV_CONF.exists():
         return _STUB_FREE_RESOLV_CONF.read_text()

@@ -50,14 +50,22 @@ _CGROUPS = Path("/sys/fs/cgroup")
 class RuncDriver(SupervisedDriver):
     name = "runc"
 
-    def __init__(self, root: Path, images: ImageStore, serve: Serve, endpoint_port: int, tls_port: int | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        images: ImageStore,
+        serve: Serve,
+        endpoint_port: int,
+        tls_port: int | None = None,
+        resolv_conf: Path = Path("/etc/resolv.conf"),
+    ) -> None:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         super().__init__(root.resolve(), serve)
         self._images = images
         self._endpoint_port = endpoint_port
         self._tls_port = tls_port
         self._runc_root = self._root / "runc"
-        self._network = Network(self._root)
+        self._network = Network(self._root, resolv_conf)
         self._cloud = self._network.bridge
         self._numbers = itertools.count()
 
