@@ -306,7 +306,7 @@ def _report_ec2(found: list[Violation]) -> NoReturn:
     first = found[0]
     name = ".".join(step[:1].upper() + step[1:] for step in first.path.split("."))
     if first.kind == "required":
-        raise AwsError("MissingParameter", f"The request must contain the parameter {first.path}")
+        raise AwsError("MissingParameter", f"The request must contain the parameter {name}")
     if first.kind == "enum":
         raise AwsError("InvalidParameterValue", f"Invalid value '{render(first.value)}' for {name}.")
     raise AwsError("InvalidParameterValue", f"Value ({render(first.value)}) for parameter {first.path} is invalid. {first.constraint}.")
