@@ -195,8 +195,8 @@ class StoreIdentity:
         generation = _generation(tx)
         cache = self._caches.get(generation)
         if cache is None:
-            while len(self._caches) >= _GENERATIONS_KEPT:
-                self._caches.pop(next(iter(self._caches)), None)
+            for oldest in list(self._caches)[: 1 - _GENERATIONS_KEPT]:
+                self._caches.pop(oldest, None)
             cache = self._caches[generation] = _Cache()
         return cache
 
