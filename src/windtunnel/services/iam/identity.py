@@ -234,8 +234,9 @@ def _generation(tx: Tx) -> str:
 @at_start
 def remember_generation(cloud: Any) -> None:
     """Without it `known` would know nothing until the first change of IAM."""
-    with cloud.store.snapshot("", "") as tx:
-        cloud.identity.committed(_generation(tx))
+    if isinstance(cloud.identity, StoreIdentity):  # another kind remembers for itself
+        with cloud.store.snapshot("", "") as tx:
+            cloud.identity.committed(_generation(tx))
 
 
 def _long_lived(tx: Tx, cache: _Cache, access_key: str) -> Credential | None:
