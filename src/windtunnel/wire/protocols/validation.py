@@ -6,7 +6,6 @@ so they meet only values of the model's types.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
@@ -14,7 +13,7 @@ from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import MemberErrors, ServiceRules
 from windtunnel.wire.models import OperationModel, Ref, ServiceModel, Shape
 from windtunnel.wire.naming import lower_first
-from windtunnel.wire.protocols.patterns import compiled_pattern
+from windtunnel.wire.protocols.patterns import Pattern, compiled_pattern
 
 Path = tuple[Any, str | int]
 """(the path above or None, this step): joined only when something is wrong."""
@@ -255,12 +254,12 @@ def _enum(values: list[str]) -> Check:
     return run
 
 
-def _pattern(pattern: re.Pattern[str], source: str) -> Check:
-    match = pattern.fullmatch
+def _pattern(pattern: Pattern, source: str) -> Check:
+    matches, longest = pattern
     text = f"Member must satisfy regular expression pattern: {source}"
 
     def run(value: Any, path: Any, found: list[Violation]) -> None:
-        if match(value) is None:
+        if len(value) <= longest and matches(value) is None:
             found.append(violation(path, text, "invalid", value))
 
     return run
