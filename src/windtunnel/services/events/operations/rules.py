@@ -1,0 +1,155 @@
+"""Rules: put, looked at, switched on and off, deleted."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+from windtunnel.kernel.context import Context, Need, Reply
+from windtunnel.kernel.errors import AwsError, not_built
+from windtunnel.kernel.registry import reads, writes
+from windtunnel.services.events.lookups import check_bus, key_of, on_everything, on_rule, request_tags, tags_of, the_rule, token_after
+from windtunnel.services.events.model import SERVICE, Rule, rule_arn
+from windtunnel.services.events.patterns import InvalidPattern, Matcher, compile_pattern
+from windtunnel.services.events.schedule import InvalidSchedule, parse
+from windtunnel.services.events.scheduling import reschedule
+
+MAX_RULES = 300
+ENVELOPE = ("id", "account", "source", "time", "region", "resources", "detail-type")
+
+
+def invalid(message: str) -> AwsError:
+    return AwsError("ValidationException", message, status=400)
+
+
+def checked_pattern(text: str) -> Matcher:
+    try:
+        return compile_pattern(text)
+    except InvalidPattern as error:
+        raise AwsError("InvalidEventPatternException", f"Event pattern is not valid. Reason: {error}") from error
+
+
+def may_put_rule(ctx: Context, name: str, role_arn: str | None = None, tags: list[dict[str, str]] | None = None, **_: Any) -> list[Need]:
+    context = {**tags_of(ctx, name), **request_tags(tags)}
+    needs = [Need("events:PutRule", rule_arn(ctx.scope, name), context)]
+    if tags:
+        needs.append(Need("events:TagResource", rule_arn(ctx.scope, name), context))
+    return [*needs, Need("iam:PassRole", role_arn, {"iam:PassedToService": SERVICE})] if role_arn else needs
+
+
+@writes(
+    "events",
+    "PutRule",
+    authorize=may_put_rule,
+    acts="Name EventPattern ScheduleExpression State EventBusName Tags[].Key Tags[].Value",
+    descriptive="Description RoleArn",
+)
+def put_rule(
+    ctx: Context,
+    name: str,
+    schedule_expression: str = "",
+    event_pattern: str = "",
+    state: str = "",
+    description: str = "",
+    role_arn: str = "",
+    tags: list[dict[str, str]] | None = None,
+    event_bus_name: str | None = None,
+) -> Reply:
+    check_bus(ctx, event_bus_name)
+    if not event_pattern and not schedule_expression:
+        raise invalid("Parameter(s) EventPattern or ScheduleExpression must be specified.")
+    if state == "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS":
+        raise not_built("events", "PutRule", f"State {state} (it needs CloudTrail)")
+    if event_pattern:
+        checked_pattern(event_pattern)
+    if schedule_expression:
+        check_schedule(schedule_expression)
+    old = ctx.tx.get(Rule, name)
+    if old is None and len(ctx.tx.scan(Rule, limit=MAX_RULES)) >= MAX_RULES:
+        raise AwsError("LimitExceededException", "The requested resource exceeds the maximum number allowed.")
+    rule = Rule(
+        name=name,
+        pattern=event_pattern,
+        schedule=schedule_expression,
+        state="DISABLED" if state == "DISABLED" else "ENABLED",
+        description=description,
+        role=role_arn,
+        created_by=old.created_by if old else ctx.principal.account,
+        targets=old.targets if old else {},
+        tags=old.tags if old else {tag["Key"]: tag["Value"] for tag in tags or []},
+        schedule_run=old.schedule_run if old else "",
+    )
+    ctx.tx.put(reschedule(ctx, rule))
+    return {"RuleArn": rule_arn(ctx.scope, name)}
+
+
+def check_schedule(expression: str) -> None:
+    try:
+        parse(expression)
+    except InvalidSchedule as error:
+        raise invalid("Parameter ScheduleExpression is not valid.") from error
+
+
+@reads("events", "DescribeRule", authorize=on_rule("DescribeRule"), acts="Name EventBusName")
+def describe_rule(ctx: Context, name: str, event_bus_name: str | None = None) -> Reply:
+    rule = the_rule(ctx, name, event_bus_name)
+    return {**rule.described(ctx.scope), "CreatedBy": rule.created_by}
+
+
+@reads("events", "ListRules", authorize=on_everything("ListRules"), acts="NamePrefix EventBusName NextToken Limit", cost="scan")
+def list_rules(
+    ctx: Context, name_prefix: str = "", event_bus_name: str | None = None, next_token: str | None = None, limit: int = 100
+) -> Reply:
+    check_bus(ctx, event_bus_name)
+    found = ctx.tx.scan(Rule, prefix=name_prefix, after=key_of(next_token), limit=limit + 1)
+    reply: Reply = {"Rules": [rule.described(ctx.scope) for rule in found[:limit]]}
+    if len(found) > limit:
+        reply["NextToken"] = token_after(found[limit - 1].name)
+    return reply
+
+
+@writes("events", "EnableRule", authorize=on_rule("EnableRule"), acts="Name EventBusName")
+def enable_rule(ctx: Context, name: str, event_bus_name: str | None = None) -> Reply:
+    rule = the_rule(ctx, name, event_bus_name)
+    if rule.state != "ENABLED":
+        ctx.tx.put(reschedule(ctx, msgspec.structs.replace(rule, state="ENABLED")))
+    return {}
+
+
+@writes("events", "DisableRule", authorize=on_rule("DisableRule"), acts="Name EventBusName")
+def disable_rule(ctx: Context, name: str, event_bus_name: str | None = None) -> Reply:
+    rule = the_rule(ctx, name, event_bus_name)
+    if rule.state != "DISABLED":
+        ctx.tx.put(reschedule(ctx, msgspec.structs.replace(rule, state="DISABLED")))
+    return {}
+
+
+@writes("events", "DeleteRule", authorize=on_rule("DeleteRule"), acts="Name EventBusName", descriptive="Force")
+def delete_rule(ctx: Context, name: str, event_bus_name: str | None = None, force: bool = False) -> Reply:
+    """Deleting what is gone is success. Force is for rules that another service manages; there are none here."""
+    check_bus(ctx, event_bus_name)
+    rule = ctx.tx.get(Rule, name)
+    if rule is None:
+        return {}
+    if rule.targets:
+        raise invalid("Rule can't be deleted since it has targets.")
+    reschedule(ctx, msgspec.structs.replace(rule, schedule=""))
+    ctx.tx.delete(Rule, name)
+    return {}
+
+
+@reads("events", "TestEventPattern", authorize=on_everything("TestEventPattern"), acts="EventPattern Event")
+def test_event_pattern(ctx: Context, event_pattern: str, event: str) -> Reply:
+    matches = checked_pattern(event_pattern)
+    try:
+        given = json.loads(event)
+    except (ValueError, RecursionError) as error:
+        raise invalid(f"Parameter Event is not valid. Reason: {error}") from error
+    if not isinstance(given, dict):
+        raise invalid("Parameter Event is not valid. Reason: event is not an object")
+    missing = [member for member in ENVELOPE if member not in given]
+    if missing:
+        raise invalid(f"Parameter Event is not valid. Reason: event does not contain required field '{missing[0]}'")
+    return {"Result": matches(given)}
