@@ -108,15 +108,16 @@ def _characters(items: Any) -> set[str]:
 
 
 def _in(members: Any, char: str) -> bool:
-    negated = str(members[0][0]) == "NEGATE"
-    return bool(any(_is(str(name), argument, char) for name, argument in members) != negated)
+    negated: bool = str(members[0][0]) == "NEGATE"
+    return any(_is(str(name), argument, char) for name, argument in members) != negated
 
 
 def _is(kind: str, argument: Any, char: str) -> bool:
     if kind == "LITERAL":
-        return ord(char) == argument
+        return ord(char) == int(argument)
     if kind == "RANGE":
-        return bool(argument[0] <= ord(char) <= argument[1])
+        low, high = argument
+        return int(low) <= ord(char) <= int(high)
     if kind == "CATEGORY":
         return re.match(_CATEGORIES[str(argument)], char) is not None
     return False
