@@ -5,6 +5,7 @@ Invariant: a line is written in the transaction that made the thing true, so the
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from windtunnel.kernel.records import Record, RecordScope
@@ -31,9 +32,13 @@ class TrailLine(Record, kw_only=True):
         return self.id
 
 
+_ORDER = count()
+"""Lines of one transaction share its time; this keeps them in the order in which they were written."""
+
+
 def trail(ctx: Context, subjects: list[str], text: str, *, level: Literal["info", "error"] = "info") -> None:
     """Say that something has happened (in this transaction), to whom it belongs and, through ctx.cause, why."""
     line = TrailLine(
-        id=f"{int(ctx.now * 1e6):020d}-{ctx.ids.hex(6)}", cause=ctx.cause or "none", at=ctx.now, subjects=subjects, text=text, level=level
+        id=f"{int(ctx.now * 1e6):020d}-{next(_ORDER):09d}-{ctx.ids.hex(6)}", cause=ctx.cause or "none", at=ctx.now, subjects=subjects, text=text, level=level
     )
     ctx.tx.put(line)

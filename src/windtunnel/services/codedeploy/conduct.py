@@ -72,7 +72,8 @@ def create(ctx: Context, group: Group, config: Config, revision: Location, **mem
         said = f"The Deployment Group '{group.name}' already has an active Deployment '{running.deployment}'"
         raise AwsError("DeploymentLimitExceededException", said)
     new_id = f"d-{ctx.ids.upper(9)}"
-    ctx = ctx.caused_by(ctx.cause or f"deployment:{new_id}")
+    if not ctx.cause:
+        ctx = ctx.caused_by(f"deployment:{new_id}")
     deployment = Deployment(
         id=new_id,
         application=group.application,

@@ -35,7 +35,7 @@ def give_agents_time(cloud: Any) -> None:
     with cloud.store.thread_snapshot("", "") as tx:
         running = tx.everywhere(Active)
     for account, region, active in running:
-        cloud.writer.submit(partial(_grant, cloud, account, region, active.deployment))
+        cloud.writer.submit_threadsafe(partial(_grant, cloud, account, region, active.deployment))
 
 
 def _grant(cloud: Any, account: str, region: str, deployment_id: str, tx: Tx) -> None:
