@@ -15,10 +15,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.records import Conflict, Record
 
 R = TypeVar("R", bound=Record)
 _END = "\U0010ffff"
+CLOSE_SECONDS = 10.0
 
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
@@ -251,7 +253,9 @@ class SqliteStore:
         self._loop_reads = connect(path)
         self._threads = threading.local()
         self._opened: list[sqlite3.Connection] = []
-        self._lock = threading.Lock()
+        self._turn = threading.Condition()
+        self._reading = 0
+        self._closed = False
 
     @contextmanager
     def snapshot(self, account: str, region: str) -> Iterator[SqliteTx]:
@@ -266,19 +270,35 @@ class SqliteStore:
     @contextmanager
     def thread_snapshot(self, account: str, region: str) -> Iterator[SqliteTx]:
         """A read transaction for any other thread."""
-        db = getattr(self._threads, "db", None)
+        with self._turn:
+            if self._closed:
+                raise AwsError("ServiceUnavailable", "The cloud is stopping.", status=503)
+            self._reading += 1
+        try:
+            db = self._of_this_thread()
+            db.execute("BEGIN")
+            try:
+                yield SqliteTx(db, account, region)
+            finally:
+                db.execute("COMMIT")
+        finally:
+            with self._turn:
+                self._reading -= 1
+                self._turn.notify_all()
+
+    def _of_this_thread(self) -> sqlite3.Connection:
+        db: sqlite3.Connection | None = getattr(self._threads, "db", None)
         if db is None:
             db = self._threads.db = connect(self.path)
-            with self._lock:
+            with self._turn:
                 self._opened.append(db)
-        db.execute("BEGIN")
-        try:
-            yield SqliteTx(db, account, region)
-        finally:
-            db.execute("COMMIT")
+        return db
 
     def close(self) -> None:
-        with self._lock:
-            for db in (*self._opened, self._loop_reads, self.write):
+        """Let the readers finish first: closing a connection under a thread that uses it crashes the process."""
+        with self._turn:
+            self._closed = True
+            drained = self._turn.wait_for(lambda: self._reading == 0, CLOSE_SECONDS)
+            for db in (*(self._opened if drained else ()), self._loop_reads, self.write):
                 db.close()
             self._opened.clear()
