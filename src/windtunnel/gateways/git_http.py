@@ -19,15 +19,12 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from windtunnel.kernel.cloud import Cloud
-from windtunnel.kernel.context import Context, Need, RequestInfo
+from windtunnel.kernel.context import Context, RequestInfo
 from windtunnel.kernel.errors import AwsError
+from windtunnel.kernel.git import ZERO, GitHost, Moved, Opened, Update
 from windtunnel.kernel.principal import Principal
 from windtunnel.kernel.records import Tx
 from windtunnel.kernel.scope import Scope as CloudScope
-from windtunnel.services.codecommit.hosting import GitHosting, git_environment
-from windtunnel.services.codecommit.model import Repository, repository_arn
-from windtunnel.services.codecommit.operations import refs_of
-from windtunnel.services.codecommit.refs import ZERO, Update, move, refusal
 from windtunnel.wire.sigv4 import verify_git
 
 log = logging.getLogger("windtunnel.git")
@@ -66,7 +63,7 @@ class GitGateway:
         self._cloud = cloud
         self._backend = backend
         self._region = region
-        self._git: GitHosting = cloud.part("git")
+        self._git: GitHost = cloud.part("git")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = _PATH.match(scope["path"])
@@ -85,13 +82,13 @@ class GitGateway:
         if service not in ("git-upload-pack", "git-receive-pack"):
             raise Refused(403, "The dumb protocol is not served; use git's smart HTTP.")
         action = "codecommit:GitPull" if service == "git-upload-pack" else "codecommit:GitPush"
-        repo, refs = self._open(caller, name, [Need(action, repository_arn(caller.scope, name))])
+        repo = self._open(caller, name, action, [])
         version = dict(scope["headers"]).get(b"git-protocol", b"").decode("latin-1")
         if what == "info/refs" and service == "git-receive-pack":
             await _reply(
                 send,
                 200,
-                _advertisement(refs),
+                _advertisement(repo.refs),
                 [(b"content-type", b"application/x-git-receive-pack-advertisement"), (b"cache-control", b"no-cache")],
             )
         elif what == "info/refs":
@@ -139,35 +136,36 @@ class GitGateway:
             raise Refused(403, error.message) from error
         return known.principal, self._region
 
-    def _open(self, caller: Caller, name: str, needs: list[Need]) -> tuple[Repository, dict[str, str]]:
+    def _open(self, caller: Caller, name: str, action: str, references: list[str]) -> Opened:
         with self._backend.snapshot(caller.scope.account, caller.scope.region) as tx:
-            ctx = Context(tx, caller.scope, caller.principal, self._cloud, request=caller.info)
             try:
-                self._cloud.identity.check(ctx, needs)
+                found = self._git.open(self._context(tx, caller), name, action, references)
             except AwsError as error:
                 raise Refused(403, error.message) from error
-            repo = tx.get(Repository, name)
-            if repo is None:
-                raise Refused(404, f"{name} does not exist")
-            return repo, refs_of(ctx, repo)
+        if found is None:
+            raise Refused(404, f"{name} does not exist")
+        return found
+
+    def _context(self, tx: Tx, caller: Caller) -> Context:
+        return Context(tx, caller.scope, caller.principal, self._cloud, request=caller.info)
 
     # -- fetch ----------------------------------------------------------------------------------------------------
 
-    async def _upload_advertisement(self, repo: Repository, version: str) -> bytes:
+    async def _upload_advertisement(self, repo: Opened, version: str) -> bytes:
         process = await self._spawn(repo, version, "--http-backend-info-refs")
         out, _ = await asyncio.wait_for(process.communicate(), 60)
         head = b"" if "version=2" in version else _pkt("# service=git-upload-pack\n") + b"0000"
         return head + out
 
-    async def _spawn(self, repo: Repository, version: str, *extra: str) -> asyncio.subprocess.Process:
+    async def _spawn(self, repo: Opened, version: str, *extra: str) -> asyncio.subprocess.Process:
         path = await asyncio.get_running_loop().run_in_executor(None, self._git.path, repo.repository_id)
         return await asyncio.create_subprocess_exec(
             "git", "upload-pack", "--stateless-rpc", *extra, ".",
-            cwd=path, env={**git_environment(), "GIT_PROTOCOL": version},
+            cwd=path, env={**self._git.environment(), "GIT_PROTOCOL": version},
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
 
-    async def _upload(self, scope: Scope, receive: Receive, send: Send, repo: Repository, version: str) -> None:
+    async def _upload(self, scope: Scope, receive: Receive, send: Send, repo: Opened, version: str) -> None:
         body = await _whole_body(scope, receive, 64 << 20)
         process = await self._spawn(repo, version)
         if process.stdin is None or process.stdout is None:
@@ -195,7 +193,7 @@ class GitGateway:
 
     # -- push -----------------------------------------------------------------------------------------------------
 
-    async def _receive(self, scope: Scope, receive: Receive, send: Send, caller: Caller, repo: Repository) -> None:
+    async def _receive(self, scope: Scope, receive: Receive, send: Send, caller: Caller, repo: Opened) -> None:
         loop = asyncio.get_running_loop()
         with tempfile.TemporaryDirectory(dir=self._cloud.data, prefix="push-") as directory:
             incoming = Path(directory) / "push"
@@ -210,7 +208,7 @@ class GitGateway:
         body = (_pkt_bytes(b"\x01" + report) + b"0000") if "side-band-64k" in push.capabilities else report
         await _reply(send, 200, body, [(b"content-type", b"application/x-git-receive-pack-result"), (b"cache-control", b"no-cache")])
 
-    async def _carry_out(self, caller: Caller, repo: Repository, push: Push) -> list[tuple[str, str | None]]:
+    async def _carry_out(self, caller: Caller, repo: Opened, push: Push) -> list[tuple[str, str | None]]:
         denied = self._denied(caller, repo, push)
         if denied is not None:
             return [(update.ref, denied) for update in push.updates]
@@ -221,23 +219,20 @@ class GitGateway:
         summaries = await loop.run_in_executor(
             None, lambda: {u.new: self._git.summary(repo.repository_id, u.new) for u in push.updates if u.new != ZERO}
         )
-        answers, refs, default = await self._backend.submit(lambda tx: self._move(tx, caller, repo, push, summaries))
-        await loop.run_in_executor(None, self._git.project, repo.repository_id, refs, default)
-        return answers  # type: ignore[no-any-return]
+        moved: Moved = await self._backend.submit(lambda tx: self._move(tx, caller, repo, push, summaries))
+        if None in moved.reasons:
+            await loop.run_in_executor(None, self._git.project, repo.repository_id, moved.refs, moved.default_branch)
+        return [(update.ref, reason) for update, reason in zip(push.updates, moved.reasons, strict=True)]
 
-    def _denied(self, caller: Caller, repo: Repository, push: Push) -> str | None:
+    def _denied(self, caller: Caller, repo: Opened, push: Push) -> str | None:
         """AWS's refusal when the caller may not push to one of the refs (condition key codecommit:References)."""
-        needs = [
-            Need("codecommit:GitPush", repository_arn(caller.scope, repo.name), {"codecommit:References": update.ref})
-            for update in push.updates
-        ]
         try:
-            self._open(caller, repo.name, needs)
+            self._open(caller, repo.name, "codecommit:GitPush", [update.ref for update in push.updates])
         except Refused:
             return "You don't have permission to push to this reference"
         return None
 
-    def _take_objects(self, caller: Caller, repo: Repository, push: Push) -> str | None:
+    def _take_objects(self, caller: Caller, repo: Opened, push: Push) -> str | None:
         if push.pack is not None:
             problem = self._git.accept_pack(repo.repository_id, push.pack)
             if problem is not None:
@@ -246,22 +241,9 @@ class GitGateway:
         known = sorted({update.old for update in push.updates if update.old != ZERO})
         return self._git.connected(repo.repository_id, tips, known) if tips else None
 
-    def _move(
-        self, tx: Tx, caller: Caller, repo: Repository, push: Push, summaries: dict[str, str]
-    ) -> tuple[list[tuple[str, str | None]], dict[str, str], str]:
-        ctx = Context(
-            tx.within(caller.scope.account, caller.scope.region), caller.scope, caller.principal, self._cloud, request=caller.info
-        )
-        current = ctx.tx.get(Repository, repo.name)
-        if current is None or current.repository_id != repo.repository_id:
-            return [(update.ref, "the repository was deleted") for update in push.updates], {}, ""
-        reasons = [refusal(ctx, current, update) for update in push.updates]
-        if "atomic" in push.capabilities and any(reasons):
-            reasons = [reason or "atomic push failed" for reason in reasons]
-        for update, reason in zip(push.updates, reasons, strict=True):
-            if reason is None:
-                move(ctx, current, update, summary=summaries.get(update.new, ""))
-        return [(u.ref, r) for u, r in zip(push.updates, reasons, strict=True)], refs_of(ctx, current), current.default_branch
+    def _move(self, tx: Tx, caller: Caller, repo: Opened, push: Push, summaries: dict[str, str]) -> Moved:
+        ctx = self._context(tx.within(caller.scope.account, caller.scope.region), caller)
+        return self._git.move(ctx, repo, push.updates, summaries, "atomic" in push.capabilities)
 
 
 class Push:

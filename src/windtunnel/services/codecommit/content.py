@@ -8,10 +8,11 @@ from typing import Any
 
 from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError
+from windtunnel.kernel.git import ZERO, Update
 from windtunnel.kernel.registry import reads, writes
-from windtunnel.services.codecommit import refs as moving
 from windtunnel.services.codecommit.model import HEADS, TAGS, Repository, repository_arn
-from windtunnel.services.codecommit.operations import on_repository, project_after, refs_of, the_branch, the_repository
+from windtunnel.services.codecommit.operations import on_repository, project_after, the_branch, the_repository
+from windtunnel.services.codecommit.refs import move, refs_of
 
 MODES = {0o100644: "NORMAL", 0o100755: "EXECUTABLE", 0o120000: "SYMLINK"}
 FILE_LIMIT = 6 << 20
@@ -235,6 +236,6 @@ def put_file(ctx: Context, repository_name: str, branch_name: str, made: dict[st
         raise AwsError("ConcurrentReferenceUpdateException", f"The branch {branch_name} was updated by another request")
     if current is not None:
         the_branch(ctx, repo, branch_name)
-    moving.move(ctx, repo, moving.Update(HEADS + branch_name, current or moving.ZERO, made["commitId"]), summary=made["summary"])
+    move(ctx, repo, Update(HEADS + branch_name, current or ZERO, made["commitId"]), summary=made["summary"])
     project_after(ctx, repo)
     return {"commitId": made["commitId"], "blobId": made["blobId"], "treeId": made["treeId"]}

@@ -1,7 +1,7 @@
 """The repositories on disk: git objects, and the projection of the store's refs into ref files for `git upload-pack`.
 
 Truth and order: objects are on disk and fsynced before a ref names them; refs are moved in the store; ref files follow and are
-rewritten from the store at start. Everything here does I/O and runs in threads, never in a transaction.
+rewritten from the store at start. `open` and `move` work on a transaction; all else does I/O and runs in threads, never in one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from windtunnel.kernel.cloud import BlobRef
+from windtunnel.kernel.context import Context, Need
 from windtunnel.kernel.errors import AwsError
+from windtunnel.kernel.git import Moved, Opened, Update
+from windtunnel.services.codecommit.model import Repository, repository_arn
+from windtunnel.services.codecommit.refs import move, refs_of, refusal
 
 SECONDS = 600
 _QUIET = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
@@ -38,12 +42,37 @@ def git_environment() -> dict[str, str]:
 
 
 class GitHosting:
-    """All repositories of one cloud, by repository id."""
+    """All repositories of one cloud, by repository id; implements kernel.git.GitHost."""
 
     def __init__(self, root: Path, blobs: Any) -> None:
         self._root = root
         self._blobs = blobs
         self._lock = threading.Lock()
+
+    def open(self, ctx: Context, name: str, action: str, references: list[str]) -> Opened | None:
+        """A repository in which the caller may do the action to all the references; AccessDenied otherwise."""
+        arn = repository_arn(ctx.scope, name)
+        needs = [Need(action, arn, {"codecommit:References": reference}) for reference in references] or [Need(action, arn)]
+        ctx.cloud.identity.check(ctx, needs)
+        repo = ctx.tx.get(Repository, name)
+        return None if repo is None else Opened(repo.name, repo.repository_id, refs_of(ctx, repo))
+
+    def move(self, ctx: Context, opened: Opened, updates: list[Update], summaries: dict[str, str], atomic: bool) -> Moved:
+        """Move the refs that may move (all or none if atomic), with their events."""
+        repo = ctx.tx.get(Repository, opened.name)
+        if repo is None or repo.repository_id != opened.repository_id:
+            return Moved(["the repository was deleted" for _ in updates], {}, "")
+        reasons = [refusal(ctx, repo, update) for update in updates]
+        if atomic and any(reasons):
+            reasons = [reason or "atomic push failed" for reason in reasons]
+        for update, reason in zip(updates, reasons, strict=True):
+            if reason is None:
+                move(ctx, repo, update, summary=summaries.get(update.new, ""))
+        return Moved(reasons, refs_of(ctx, repo), repo.default_branch)
+
+    def environment(self) -> dict[str, str]:
+        """What git processes run with."""
+        return git_environment()
 
     def path(self, repository_id: str) -> Path:
         """The bare repository's directory, made on first use."""

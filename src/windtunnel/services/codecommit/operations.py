@@ -7,9 +7,9 @@ from typing import Any
 from windtunnel.kernel.cloud import Cloud
 from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError
+from windtunnel.kernel.git import ZERO, Update
 from windtunnel.kernel.registry import MemberErrors, ServiceRules, at_start, reads, service_rules, writes
 from windtunnel.kernel.scope import Arn
-from windtunnel.services.codecommit import refs as moving
 from windtunnel.services.codecommit.model import (
     HEADS,
     Ref,
@@ -20,6 +20,7 @@ from windtunnel.services.codecommit.model import (
     repository_arn,
     valid_branch,
 )
+from windtunnel.services.codecommit.refs import move, refs_of
 
 PAGE = 1000
 service_rules(
@@ -70,11 +71,6 @@ def the_repository(ctx: Context, name: str) -> Repository:
     if repo is None:
         raise AwsError("RepositoryDoesNotExistException", f"{name} does not exist")
     return repo
-
-
-def refs_of(ctx: Context, repo: Repository) -> dict[str, str]:
-    """Every ref of a repository: full name -> commit id."""
-    return {ref.name: ref.target for ref in ctx.tx.scan(Ref, prefix=f"{repo.repository_id}/")}
 
 
 def project_after(ctx: Context, repo: Repository) -> None:
@@ -231,7 +227,7 @@ def create_branch(ctx: Context, repository_name: str, branch_name: str, commit_i
         raise AwsError("BranchNameExistsException", f"Branch {branch_name} already exists")
     if not known:
         raise AwsError("CommitDoesNotExistException", f"Commit {commit_id} does not exist")
-    moving.move(ctx, repo, moving.Update(HEADS + branch_name, moving.ZERO, commit_id))
+    move(ctx, repo, Update(HEADS + branch_name, ZERO, commit_id))
     project_after(ctx, repo)
     return {}
 
@@ -277,7 +273,7 @@ def delete_branch(ctx: Context, repository_name: str, branch_name: str) -> Reply
     ref = ctx.tx.get(Ref, f"{repo.repository_id}/{HEADS}{branch_name}")
     if ref is None:
         return {}
-    moving.move(ctx, repo, moving.Update(HEADS + branch_name, ref.target, moving.ZERO))
+    move(ctx, repo, Update(HEADS + branch_name, ref.target, ZERO))
     project_after(ctx, repo)
     return {"deletedBranch": {"branchName": branch_name, "commitId": ref.target}}
 

@@ -5,21 +5,15 @@ Invariant: a ref moves only from the value that the mover saw; all of an update'
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from windtunnel.kernel.context import Context
+from windtunnel.kernel.git import ZERO, Update
 from windtunnel.kernel.trail import trail
 from windtunnel.services.codecommit.model import HEADS, TAGS, Ref, Repository, repository_arn, valid_branch
 
-ZERO = "0" * 40
 
-
-class Update(NamedTuple):
-    """One ref to move; old and new are commit ids, ZERO for "not there"."""
-
-    ref: str
-    old: str
-    new: str
+def refs_of(ctx: Context, repo: Repository) -> dict[str, str]:
+    """Every ref of a repository: full name -> commit id."""
+    return {ref.name: ref.target for ref in ctx.tx.scan(Ref, prefix=f"{repo.repository_id}/")}
 
 
 def refusal(ctx: Context, repo: Repository, update: Update) -> str | None:
