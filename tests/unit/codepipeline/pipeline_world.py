@@ -19,7 +19,7 @@ from windtunnel.kernel.context import Context, Need
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.principal import Credential, Principal
 from windtunnel.kernel.records import Record, RecordScope, Tx
-from windtunnel.kernel.registry import LISTENERS, OPERATIONS, Declared, Operation, unguarded
+from windtunnel.kernel.registry import LISTENERS, OPERATIONS, Declared, Operation
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/pipeline"
 COMMIT = "a" * 40
