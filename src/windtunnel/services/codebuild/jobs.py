@@ -276,7 +276,7 @@ def follow_again(cloud: Any) -> None:
     """Every build that had a sandbox is followed on, from where the last commit ended."""
     follower = Follower(lambda: cloud.part("compute"))
     cloud.add_part(FOLLOWER, follower)
-    with cloud.store.snapshot("", "") as tx:
+    with cloud.store.thread_snapshot("", "") as tx:
         for account, region, output in tx.everywhere(BuildOutput):
             build = tx.within(account, region).get(Build, output.build)
             if build is not None and build.handle is not None and not output.ended:

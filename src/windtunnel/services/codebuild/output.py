@@ -93,7 +93,7 @@ def apply(ctx: Context, build: Build, message: Message) -> None:
 def record(ctx: Context, build_id: str, messages: list[Message], rest: bytes, offset: int) -> None:
     """One reading, whole: log events, changes of the build, and the offset after it."""
     build = ctx.tx.get(Build, build_id)
-    if build is None or build.complete:
+    if build is None or build.complete or build.reported:
         return
     lines: list[Line] = []
     changed = False
@@ -108,16 +108,18 @@ def record(ctx: Context, build_id: str, messages: list[Message], rest: bytes, of
     write_log(ctx, build, lines)
     if changed or build.log_trouble != trouble:
         ctx.tx.put(build)
-    ctx.tx.put(BuildOutput(build=build_id, offset=offset, rest=rest))
+    ctx.tx.put(BuildOutput(build=build_id, offset=offset, rest=rest, ended=build.reported))
+    if build.reported:
+        ctx.signal(ended_signal(build_id))
 
 
 def record_end(ctx: Context, build_id: str, rest: bytes, offset: int, status: Exited | Gone) -> None:
-    """All was read and the sandbox has ended: say so once to the run that waits."""
-    output = ctx.tx.get(BuildOutput, build_id)
-    if output is not None and output.ended:
-        return
+    """All was read and the sandbox has ended: say so once to the run that waits, unless the runner's `done` has done so."""
     if rest:
         record(ctx, build_id, [message_of(ctx.now, rest)], b"", offset)
+    output = ctx.tx.get(BuildOutput, build_id)
+    if output is None or output.ended:
+        return
     ctx.tx.put(BuildOutput(build=build_id, offset=offset, ended=True))
     ctx.signal(ended_signal(build_id), msgspec.to_builtins(status))
 
