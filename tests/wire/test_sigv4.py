@@ -361,6 +361,23 @@ def test_presigned_urls(query: str, now: float, code: str | None) -> None:
         check("GET", "/b/k", query, [(b"host", b"h")], family="s3", now=now)
 
 
+@pytest.mark.parametrize(
+    "family, signed_for, asked, code",
+    [
+        ("json", "s3", "ssm", "InvalidSignatureException: Credential should be scoped to correct service: 'ssm'"),
+        ("query", "ssm", "iam", "SignatureDoesNotMatch: Credential should be scoped to correct service: 'iam'"),
+        ("ec2", "ssm", "ec2", "AuthFailure"),
+        ("s3", "ssm", "s3", "AuthorizationHeaderMalformed"),
+    ],
+)
+def test_a_signature_is_good_for_its_service_only(family: Any, signed_for: str, asked: str, code: str) -> None:
+    headers = signed_headers(service=signed_for)
+    signed = sigv4.read_signature(dict(headers), "", family)
+    assert signed is not None
+    with pytest.raises(AwsError, match=code):
+        sigv4.verify(signed, "POST", "/", "", headers, lambda: sha256(b"").hexdigest(), lookup_of(credential()), NOW, family, asked)
+
+
 def test_an_unsigned_request_is_nobodys() -> None:
     assert sigv4.read_signature({b"host": b"h"}, "list-type=2") is None
 

@@ -246,6 +246,7 @@ class Core:
             lookup,
             self._cloud.clock.now(),
             family,
+            self._router.signing_names.get(request.route.service) if request.route is not None else None,
         )
 
     def _check_body(self, request: Request, verified: Verified) -> None:

@@ -46,6 +46,8 @@ class Router:
 
     def __init__(self, registered: Registered) -> None:
         self.registered = registered
+        self.signing_names: dict[str, str] = {}
+        """service -> the name that its callers sign for"""
         self._targets: dict[str, str] = {}
         self._by_signing: dict[str, list[str]] = {}
         self._protocols: dict[str, tuple[str, ...]] = {}
@@ -56,6 +58,7 @@ class Router:
             meta = load_metadata(name)
             self._protocols[name] = tuple(meta.protocols)
             self._by_signing.setdefault(meta.signing_name, []).append(name)
+            self.signing_names[name] = meta.signing_name
             if meta.target_prefix:
                 self._targets[meta.target_prefix] = name
             if "query" in meta.protocols or "ec2" in meta.protocols:

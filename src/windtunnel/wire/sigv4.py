@@ -235,13 +235,16 @@ def verify(
     lookup: Lookup,
     now: float,
     family: Family = "json",
+    expected: str | None = None,
 ) -> Verified:
     """Proves the signature that `read_signature` found. Raises AwsError in the family's words.
 
     headers: lower-case names, in order, repeated ones apart. body_hash: the body's sha256 as hex; asked only when the client did not
     claim one (`x-amz-content-sha256`): a claimed hash must be compared with the body by `check_body` once that is there.
-    lookup: access key id -> credential. now: epoch seconds.
+    lookup: access key id -> credential. now: epoch seconds. expected: the signing name of the service that was asked.
     """
+    if expected is not None and signed.service != expected:
+        raise _wrong_service(family, signed, expected)
     values = dict(headers)
     if len(values) != len(headers):
         values = _joined(headers)
@@ -254,7 +257,7 @@ def verify(
         extra = {"AWSAccessKeyId": signed.access_key} if family == "s3" else None
         raise refused(family, "unknown-key", extra=extra)
     given = _given_signature(values, query)
-    mode, payload = _payload(values, query, body_hash, family)
+    mode, payload = _payload(values, signed.presigned, body_hash, family)
     key = _key(credential.secret, signed)
     request = _canonical(signed, method, raw_path, raw_query, values, payload, family)
     text = f"{ALGORITHM}\n{stamp}\n{signed.scope}\n{sha256(request).hexdigest()}"
@@ -263,6 +266,14 @@ def verify(
         raise _mismatch(family, signed, given, text, request)
     _check_token(credential, values, query, now, family)
     return Verified(credential, signed, mode, payload, key, stamp, proof)
+
+
+def _wrong_service(family: Family, signed: Signed, expected: str) -> AwsError:
+    if family == "s3":
+        where = "X-Amz-Credential parameter" if signed.presigned else "authorization header"
+        message = f'The {where} is malformed; incorrect service "{signed.service}". This endpoint belongs to "{expected}".'
+        return AwsError("AuthorizationQueryParametersError" if signed.presigned else "AuthorizationHeaderMalformed", message, status=400)
+    return refused(family, "mismatch", f"Credential should be scoped to correct service: '{expected}'. " if family != "ec2" else "")
 
 
 def check_body(verified: Verified, digest: str) -> None:
@@ -365,15 +376,12 @@ def _given_signature(values: dict[bytes, bytes], query: dict[str, str] | None) -
     return values[b"authorization"].partition(b"Signature=")[2].partition(b",")[0].strip()
 
 
-def _payload(
-    values: dict[bytes, bytes], query: dict[str, str] | None, body_hash: Callable[[], str], family: Family
-) -> tuple[PayloadMode, str]:
-    claimed = values.get(b"x-amz-content-sha256")
-    text = claimed.decode("latin-1") if claimed is not None else (query or {}).get("X-Amz-Content-Sha256", "")
+def _payload(values: dict[bytes, bytes], presigned: bool, body_hash: Callable[[], str], family: Family) -> tuple[PayloadMode, str]:
+    text = values.get(b"x-amz-content-sha256", b"").decode("latin-1")
     if not text:
         if family != "s3":
             return "hash", body_hash()
-        if query is not None:
+        if presigned:
             return "unsigned", UNSIGNED
         raise AwsError("InvalidRequest", "Missing required header for this request: x-amz-content-sha256", status=400)
     mode = _MODES.get(text)
