@@ -215,8 +215,14 @@ class Other:
         order["spec"] = msgspec.to_builtins(spec)
         lab.driver.close()
         self._process = subprocess.Popen(
-            [sys.executable, __file__, json.dumps(order)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL
+            [sys.executable, __file__, json.dumps(order)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.PIPE
         )
+
+    def exec(self, *argv: str) -> None:
+        """Have it begin a command inside, for whose end it waits."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(argv).encode() + b"\n")
+        self._process.stdin.flush()
 
     def line(self) -> dict[str, Any]:
         assert self._process.stdout is not None
@@ -228,8 +234,9 @@ class Other:
     def kill(self) -> None:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(10)
-        assert self._process.stdout is not None
+        assert self._process.stdout is not None and self._process.stdin is not None
         self._process.stdout.close()
+        self._process.stdin.close()
 
 
 def main() -> None:
@@ -251,7 +258,8 @@ def main() -> None:
         driver = ProcessDriver(root)
     handle = driver.start(spec, "first")
     print(json.dumps(msgspec.to_builtins(handle)), flush=True)
-    signal.pause()
+    for line in sys.stdin:
+        driver.exec(handle, tuple(json.loads(line)))
 
 
 def guest_file(path: str, text: str, mode: int = 0o644, user: str = "root") -> GuestFile:

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 import urllib.request
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 from driver_lab import ENDPOINT_PORT, Greeter, Machine, Other, eventually, guest_file, machine
 
-from windtunnel.compute.driver import SandboxError, SandboxSpec
+from windtunnel.compute.driver import Exited, Handle, SandboxError, SandboxSpec
 from windtunnel.compute.runc import RuncDriver
 
 pytestmark = pytest.mark.slow
@@ -77,11 +78,9 @@ def test_the_environment_is_the_spec_s_and_three_more(runc_lab: Machine) -> None
 def test_standard_files_can_be_opened_again(runc_lab: Machine) -> None:
     handle = runc_lab.sh("one", "echo out > /dev/stdout; echo err > /dev/stderr; su nobody -s /bin/sh -c 'echo too > /dev/stdout'")
     runc_lab.exited(handle)
-    assert [(frame.stream, frame.data) for frame in runc_lab.frames(handle)] == [
-        ("stdout", b"out\n"),
-        ("stderr", b"err\n"),
-        ("stdout", b"too\n"),
-    ]
+    said = runc_lab.frames(handle)
+    assert b"".join(frame.data for frame in said if frame.stream == "stdout") == b"out\ntoo\n"
+    assert b"".join(frame.data for frame in said if frame.stream == "stderr") == b"err\n"
 
 
 # -- network
@@ -152,6 +151,48 @@ def test_a_cloud_killed_before_go_leaves_nothing_running(runc_lab: Machine) -> N
     handle = runc_lab.driver.start(spec, "first")
     runc_lab.wait_output(handle, b"ran\n")
     assert runc_lab.output(handle) == b"ran\n"
+
+
+@pytest.mark.parametrize("command", [("sleep", "4713"), ("true",), ("sh", "-c", "sleep 4713 & sleep 4713")])
+def test_a_cloud_killed_during_a_command_does_not_hold_the_sandbox_s_end(runc_lab: Machine, command: tuple[str, ...]) -> None:
+    """The command ends with the connection of whoever asked for it, and leaves no zombie in the guest's namespace."""
+    other = Other(runc_lab, SandboxSpec(id="one", image="stock", argv=("sh", "-c", "sleep 1000; sleep 1000")))
+    other.line()
+    other.exec(*command)
+    threading.Event().wait(0.03 if command == ("true",) else 0.3)
+    other.kill()
+    runc_lab.driver = runc_lab.make()
+    [handle] = runc_lab.driver.recover()
+    eventually("only the guest's own processes are left", lambda: len(guest_processes(handle)) == 2)
+    exited = runc_lab.driver.stop(handle, 0)
+    assert isinstance(exited, Exited) and exited.signal == signal.SIGKILL
+
+
+def guest_processes(handle: Handle) -> list[str]:
+    """What runs in the guest's PID namespace, zombies too, as the host sees it."""
+    namespace = os.readlink(f"/proc/{handle.pid}/ns/pid")
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and os.readlink(entry / "ns/pid") == namespace:
+                found.append(entry.name)
+        except OSError:
+            continue
+    return found
+
+
+def test_no_descriptor_of_the_cloud_reaches_a_supervisor(runc_lab: Machine) -> None:
+    """A second sandbox's supervisor must not hold the first one's listeners: they would keep a dead sandbox's network."""
+    runc_lab.sh("one", "sleep 1000")
+    [recovered] = runc_lab.restart()
+    second = runc_lab.sh("two", "sleep 1000")
+    first_sockets, second_sockets = (sockets_of(handle.shim_pid) for handle in (recovered, second))
+    assert first_sockets and second_sockets
+    assert not first_sockets & second_sockets
+
+
+def sockets_of(pid: int) -> set[str]:
+    return {os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir() if os.readlink(entry).startswith("socket:")}
 
 
 def test_calls_made_while_no_cloud_runs_are_answered_by_the_next(runc_lab: Machine) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from windtunnel.compute.boots import Boot, ends_within
 from windtunnel.compute.driver import SandboxError
+from windtunnel.compute.shim import messages
 
 END_SECONDS = 20.0
 _PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
@@ -37,13 +38,12 @@ def spawn(boot: Boot, cloud: socket.socket) -> int:
 def receive(connection: socket.socket, boot: Boot) -> tuple[dict[str, Any], list[socket.socket]]:
     """One message of a supervisor with its file descriptors, as listening sockets."""
     try:
-        data, fds, _, _ = socket.recv_fds(connection, 1 << 16, 8)
+        message, fds = messages.receive(connection)
     except TimeoutError:
         raise SandboxError(f"the supervisor of {boot.sandbox.name} did not answer in time") from None
-    if not data:
+    if message is None:
         words = _tail(boot.path / "supervisor.log")
         raise SandboxError(f"the supervisor of {boot.sandbox.name} ended: {words}")
-    message: dict[str, Any] = json.loads(data)
     if "failed" in message:
         raise SandboxError(message["failed"])
     return message, [socket.socket(fileno=fd) for fd in fds]
@@ -51,7 +51,7 @@ def receive(connection: socket.socket, boot: Boot) -> tuple[dict[str, Any], list
 
 def ask_for_listeners(boot: Boot) -> list[socket.socket]:
     with connect(boot) as connection:
-        connection.send(b'{"listeners": true}')
+        messages.send(connection, {"listeners": True}, [])
         return receive(connection, boot)[1]
 
 

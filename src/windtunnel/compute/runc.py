@@ -7,15 +7,14 @@ should do, in `oci.py`, and takes away what is left in the kernel when a supervi
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import os
 import platform
 import shutil
-import socket
 import subprocess
 import time
+import uuid
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,7 @@ from windtunnel.compute.driver import (
     Serve,
 )
 from windtunnel.compute.network import Network, guest_batch, guest_rules, link_batch
-from windtunnel.compute.shim import inside
+from windtunnel.compute.shim import inside, messages
 from windtunnel.compute.shim.runtimes import ROOTFS, set_user
 from windtunnel.compute.supervised import SupervisedDriver
 
@@ -104,7 +103,7 @@ class RuncDriver(SupervisedDriver):
             "config": oci.config(spec, cgroup, (_CGROUPS / "memory/memory.memsw.limit_in_bytes").exists() or not _cgroups_v1()),
             "cgroups": _cgroup_directories(cgroup),
             "memory_cgroups": [f"{_CGROUPS}/memory{cgroup}", f"{_CGROUPS}{cgroup}"],
-            "network": self._cables(boot, ip),
+            "network": self._cables(ip),
             "ports": [port for _, port in listeners],
         }
         return runtime, ip, [kind for kind, _ in listeners]
@@ -144,8 +143,8 @@ class RuncDriver(SupervisedDriver):
             placed.append({"path": file.path, "source": str(source), "mode": file.mode, "user": file.user})
         return placed
 
-    def _cables(self, boot: Boot, ip: str | None) -> dict[str, str]:
-        veth = f"wt{hashlib.sha256(f'{self._cloud}/{boot.key}'.encode()).hexdigest()[:12]}"
+    def _cables(self, ip: str | None) -> dict[str, str]:
+        veth = f"wt{uuid.uuid4().hex[:12]}"  # new each time: the kernel takes the last one away in its own time
         rules = guest_rules(self._endpoint_port, self._tls_port)
         if ip is None:
             return {"veth": veth, "link": "", "guest": guest_batch(None, 0, ""), "rules": rules}
@@ -205,18 +204,14 @@ class RuncDriver(SupervisedDriver):
         finally:
             os.close(root)
         prefix = f"{boot.path}/exec-{os.getpid()}-{next(self._numbers)}"
-        try:
-            return self._exec(boot, process, prefix, stdin, timeout)
-        finally:
-            for suffix in (".json", ".pid", ".log"):
-                Path(prefix + suffix).unlink(missing_ok=True)
+        return self._exec(boot, process, prefix, stdin, timeout)
 
     def _exec(self, boot: Boot, process: dict[str, Any], prefix: str, stdin: bytes, timeout: float) -> ExecResult:
         Path(prefix + ".json").write_text(json.dumps(process))
         deadline = time.monotonic() + timeout
         try:
             with Capture(stdin, inside.UID_SHIFT) as capture, handshake.connect(boot) as connection:
-                socket.send_fds(connection, [json.dumps({"exec": prefix}).encode()], capture.fds())
+                messages.send(connection, {"exec": prefix}, capture.fds())
                 if not capture.until(connection.fileno(), deadline):
                     return capture.result(None)
                 code = handshake.receive(connection, boot)[0]["code"]
@@ -227,6 +222,7 @@ class RuncDriver(SupervisedDriver):
             code = 126 if "permission denied" in str(problem) else 127
             return ExecResult(code=code, stdout=b"", stderr=f"{problem}\n".encode())
         except OSError:
+            Path(prefix + ".json").unlink(missing_ok=True)
             raise NotRunning(f"sandbox {boot.sandbox.name} has ended") from None
 
     def read_file(self, handle: Handle, path: str, limit: int = 64 << 20) -> bytes:

@@ -3,7 +3,8 @@
 Why here and not in the cloud: `runc exec` in the foreground waits until the command's children have closed its output, and the command
 of a detached one becomes the child of the nearest subreaper. The supervisor is one, so it learns the exit status and nothing waits.
 
-    cloud connects to `control`, sends {"exec": "<path prefix>"} with stdin, stdout, stderr; <prefix>.json is the OCI process
+    cloud connects to `control`, sends {"exec": "<path prefix>"} with stdin, stdout, stderr; <prefix>.json is the OCI process,
+    which belongs to the supervisor from then on
     {"code": n} when the command has ended, {"failed": "why"} if it could not begin
 
 Invariant: a command lives no longer than its connection: when the cloud closes it, by timeout or by dying, the command's group is killed.
@@ -19,8 +20,6 @@ import socket
 from windtunnel.compute.shim import runner
 from windtunnel.compute.shim.events import Events
 
-STARTUP_SECONDS = 30.0
-
 
 class Command:
     def __init__(self, events: Events, runc: list[str], container: str, prefix: str, connection: socket.socket, fds: list[int]) -> None:
@@ -28,6 +27,7 @@ class Command:
         self._prefix = prefix
         self._connection = connection
         self._pid = 0
+        self._abandoned = False
         argv = [
             *runc,
             "--log",
@@ -40,26 +40,35 @@ class Command:
             prefix + ".pid",
             container,
         ]
-        self._starter = runner.spawn(argv, list(zip(fds, (0, 1, 2), strict=True)))
-        events.on_end(self._starter, self._started)
-        events.on_readable(connection.fileno(), self._abandoned)
+        starter = runner.spawn(argv, list(zip(fds, (0, 1, 2), strict=True)))
+        events.on_end(starter, self._started)
+        events.on_readable(connection.fileno(), self._abandon)
 
     def _started(self, code: int) -> None:
-        self._starter = 0
-        if code != 0:
-            return self._answer({"failed": runner.last_words(self._prefix + ".log") or f"runc exec ended with {code}"})
-        pid = runner.read(self._prefix + ".pid")
-        if not pid.isdigit():
-            return self._answer({"failed": "runc exec did not say which process it started"})
+        pid, words = runner.read(self._prefix + ".pid"), runner.last_words(self._prefix + ".log")
+        self._tidy()
+        if code != 0 or not pid.isdigit():
+            return self._answer({"failed": words or f"runc exec ended with {code}"})
         self._pid = int(pid)
+        if self._abandoned:
+            self._kill()
         self._events.on_end(self._pid, self._ended)
         return None
+
+    def _tidy(self) -> None:
+        for suffix in (".json", ".pid", ".log"):
+            try:
+                os.unlink(self._prefix + suffix)
+            except FileNotFoundError:
+                pass
 
     def _ended(self, code: int) -> None:
         self._pid = 0
         self._answer({"code": code})
 
     def _answer(self, message: dict[str, object]) -> None:
+        if self._abandoned:
+            return
         self._events.forget(self._connection.fileno())
         try:
             self._connection.send(json.dumps(message).encode())
@@ -67,11 +76,14 @@ class Command:
             pass  # nobody waits for it any more
         self._connection.close()
 
-    def _abandoned(self) -> None:
+    def _abandon(self) -> None:
         """Readable means closed: the cloud says nothing after its request."""
+        self._abandoned = True
         self._events.forget(self._connection.fileno())
-        if self._starter:
-            os.kill(self._starter, signal.SIGKILL)
+        self._connection.close()
+        self._kill()
+
+    def _kill(self) -> None:
         if self._pid:
             try:
                 os.killpg(self._pid, signal.SIGKILL)  # runc makes it a session of its own

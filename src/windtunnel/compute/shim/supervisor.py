@@ -21,11 +21,10 @@ import json
 import os
 import signal
 import socket
-import struct
 import sys
 import time
 
-from windtunnel.compute.shim import log, runner, runtimes
+from windtunnel.compute.shim import log, messages, runner, runtimes
 from windtunnel.compute.shim.events import Events
 from windtunnel.compute.shim.execs import Command
 from windtunnel.compute.shim.linux import become_subreaper, boot_id, start_time
@@ -37,11 +36,6 @@ if TYPE_CHECKING:
 READ_SIZE = 64 << 10
 DRAIN_SECONDS = 10.0
 REQUEST_SECONDS = 5.0
-
-
-def send(connection: socket.socket, message: dict[str, Any], fds: list[int]) -> None:
-    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack(f"{len(fds)}i", *fds))] if fds else []
-    connection.sendmsg([json.dumps(message).encode()], rights)
 
 
 def write_whole(path: str, content: dict[str, Any], durable: bool) -> None:
@@ -99,7 +93,7 @@ class Supervisor:
         state = self._state(pid)
         write_whole("state.json", state, durable=False)
         sockets = self._runtime.listeners()
-        send(self._cloud, {"created": state}, [s.fileno() for s in sockets])
+        messages.send(self._cloud, {"created": state}, [s.fileno() for s in sockets])
         if self._cloud.recv(16) != b"go":
             raise Abandoned
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as control:
@@ -125,7 +119,7 @@ class Supervisor:
 
     def _tell(self, message: dict[str, Any]) -> None:
         try:
-            send(self._cloud, message, [])
+            messages.send(self._cloud, message, [])
         except OSError:
             pass  # the cloud is gone; state.json and exit.json speak for themselves
 
@@ -149,12 +143,11 @@ class Supervisor:
         try:
             connection = control.accept()[0]
             connection.settimeout(REQUEST_SECONDS)
-            data, fds = _receive(connection)
-            request = json.loads(data or "{}")
-            if "exec" in request and isinstance(self._runtime, runtimes.Runc):
+            request, fds = messages.receive(connection)
+            if request is not None and "exec" in request and isinstance(self._runtime, runtimes.Runc):
                 Command(self._events, self._runtime.command, self._runtime.container, request["exec"], connection, fds)
             else:
-                send(connection, {"listeners": len(sockets)}, [s.fileno() for s in sockets])
+                messages.send(connection, {"listeners": len(sockets)}, [s.fileno() for s in sockets])
                 connection.close()
             for fd in fds:
                 os.close(fd)
@@ -211,12 +204,6 @@ def _take(lock: int, seconds: float) -> None:
             if time.monotonic() > deadline:
                 raise OSError("the sandbox's disk is still in use by an earlier boot") from None
             time.sleep(0.01)
-
-
-def _receive(connection: socket.socket) -> tuple[bytes, list[int]]:
-    data, ancillary, _, _ = connection.recvmsg(4096, socket.CMSG_SPACE(3 * 4))
-    packed = b"".join(content for level, kind, content in ancillary if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS))
-    return data, [fd for (fd,) in struct.iter_unpack("i", packed)]
 
 
 def main() -> None:
