@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
+from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -220,15 +221,17 @@ def stop(number: int, frame: FrameType | None) -> None:
     raise Stop
 
 
-def main() -> int:
-    settings = settings_module.load()
+def main(arguments: list[str]) -> int:
+    """arguments: `--config_file FILE`, or nothing for the machine's own configuration."""
+    config = Path(arguments[1]) if arguments[:1] == ["--config_file"] and len(arguments) == 2 else settings_module.CONFIG
+    settings = settings_module.load(config)
     log = AgentLog(settings.log_dir)
     signal.signal(signal.SIGTERM, stop)
     try:
         while not settings.endpoint:
             log.say("ERROR", "no endpoint: neither AWS_ENDPOINT_URL nor :deploy_control_endpoint: is set")
             time.sleep(30.0)
-            settings = settings_module.load()
+            settings = settings_module.load(config)
         while True:
             try:
                 this = host()
@@ -246,4 +249,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

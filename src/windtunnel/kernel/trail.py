@@ -39,6 +39,11 @@ _ORDER = count()
 def trail(ctx: Context, subjects: list[str], text: str, *, level: Literal["info", "error"] = "info") -> None:
     """Say that something has happened (in this transaction), to whom it belongs and, through ctx.cause, why."""
     line = TrailLine(
-        id=f"{int(ctx.now * 1e6):020d}-{next(_ORDER):09d}-{ctx.ids.hex(6)}", cause=ctx.cause or "none", at=ctx.now, subjects=subjects, text=text, level=level
+        id=f"{int(ctx.now * 1e6):020d}-{next(_ORDER):09d}-{ctx.ids.hex(6)}",
+        cause=ctx.cause or "none",
+        at=ctx.now,
+        subjects=subjects,
+        text=text,
+        level=level,
     )
     ctx.tx.put(line)

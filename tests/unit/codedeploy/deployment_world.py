@@ -160,7 +160,7 @@ class World:
         """Let the agents work until the deployment has ended; its info."""
 
         def ended() -> dict[str, Any] | None:
-            while any([self.work(instance) for instance in self.fleet]):
+            while any(self.work(instance) for instance in self.fleet):
                 continue
             info = self.info(deployment)
             return info if info["status"] in ENDED else None

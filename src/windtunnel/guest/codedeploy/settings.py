@@ -68,12 +68,12 @@ def load(config: Path = CONFIG) -> Settings:
     """The settings of this machine: the agent's configuration file over the defaults; the endpoint also from the environment."""
     given = _config(config)
     default = Settings()
-    home = Path(os.environ.get("CODEDEPLOY_AGENT_HOME") or default.home)
+    root = Path(given.get("root_dir") or default.root)
     return Settings(
-        root=Path(given.get("root_dir") or home / "deployment-root"),
-        state=home / "state",
+        root=root,
+        state=Path(given["pid_dir"]).parent if given.get("pid_dir") else default.state,
         log_dir=Path(given.get("log_dir") or default.log_dir),
-        home=home,
+        home=root.parent,
         max_revisions=max(1, int(given.get("max_revisions") or default.max_revisions)),
         endpoint=given.get("deploy_control_endpoint") or os.environ.get("AWS_ENDPOINT_URL") or "",
         s3_endpoint=given.get("s3_endpoint_override") or "",
