@@ -50,6 +50,8 @@ def _create_stream(role: Context, group: str, stream: str) -> None:
 
 
 def _denied(ctx: Context, build: Build, error: AwsError) -> str:
+    if not error.code.startswith("AccessDenied"):
+        return f"The log of build {build_arn(ctx.scope, build.id)} could not be written. Error message: {error}"
     return (
         f"Service role {build.settings['serviceRole']} does not allow AWS CodeBuild to create Amazon CloudWatch Logs log streams "
         f"for build {build_arn(ctx.scope, build.id)}. Error message: {error.message}"

@@ -11,8 +11,7 @@ from typing import Any
 import msgspec
 
 from windtunnel.compute.credentials import SandboxCredential
-from windtunnel.compute.driver import Driver, Handle, SandboxError, SandboxSpec
-from windtunnel.compute.follow import Follower
+from windtunnel.compute.driver import Handle, SandboxError, SandboxSpec
 from windtunnel.jobs import Run, job
 from windtunnel.kernel.cloud import Cloud
 from windtunnel.kernel.context import Context
@@ -23,14 +22,13 @@ from windtunnel.services.codebuild import plan
 from windtunnel.services.codebuild.buildlog import as_role, open_log, write_log
 from windtunnel.services.codebuild.images import cannot_pull, is_curated
 from windtunnel.services.codebuild.model import Build, BuildOutput
-from windtunnel.services.codebuild.output import BuildSink, ended_signal
+from windtunnel.services.codebuild.output import ended_signal
 from windtunnel.services.codebuild.progress import close_phase, complete, context, open_phase, stamped
+from windtunnel.services.codebuild.sandboxes import PART, Sandboxes
 
 KIND = "codebuild.build"
-FOLLOWER = "codebuild.follower"
 AT_ONCE = 4
 """Builds that run at the same time in an account and region; the others wait in QUEUED, first come first served."""
-STOP_GRACE = 1.0
 Order = dict[str, Any]
 
 
@@ -61,7 +59,7 @@ def run_build(run: Run, build: str) -> None:
             return
         order = run.tx("admit", admit, build)
     if order["do"] == "run":
-        started = run.effect("start", start, run.cloud, order["spec"])
+        started = run.effect("start", start, run, build, order["spec"])
         if run.tx("started", record_start, build, started):
             _wait_for_end(run, build, msgspec.convert(started["handle"], Handle), order["seconds"])
             run.tx("finish", finish, build)
@@ -192,14 +190,27 @@ def give_credentials(ctx: Context, build: Build, seconds: float) -> str:
     return path
 
 
-def start(cloud: Cloud, spec: Order, token: str) -> Order:
+def start(run: Run, build: str, spec: Order, token: str) -> Order:
     """The sandbox, running; or why it could not be started."""
-    driver: Driver = cloud.part("compute")
+    sandboxes: Sandboxes = run.cloud.part(PART)
     try:
-        handle = driver.start(msgspec.convert(spec, SandboxSpec), token)
+        handle = sandboxes.start(msgspec.convert(spec, SandboxSpec), token, lambda line: say_progress(run, build, line))
     except (SandboxError, ValueError) as error:
         return {"error": str(error)}
     return {"handle": msgspec.to_builtins(handle)}
+
+
+def say_progress(run: Run, build: str, line: str) -> None:
+    """A line of the build's log from the effect that makes the image: shown while it happens, and not a step."""
+    cloud: Any = run.cloud
+
+    def write(tx: Any) -> None:
+        ctx: Context = cloud.context(tx, run.scope.account, run.scope.region, run.cause)
+        found = ctx.tx.get(Build, build)
+        if found is not None and not found.complete:
+            write_log(ctx, found, [(int(ctx.now * 1000), stamped(ctx.now, line))])
+
+    cloud.writer.submit_threadsafe(write).result()
 
 
 def record_start(ctx: Context, build_id: str, started: Order) -> bool:
@@ -216,10 +227,9 @@ def record_start(ctx: Context, build_id: str, started: Order) -> bool:
     ctx.tx.put(build)
     trail(ctx, [build.id, build.project], f"build {build.id} runs in sandbox {build.uuid}")
     output = ctx.tx.get(BuildOutput, build_id) or BuildOutput(build=build_id)
-    sink = BuildSink(ctx.cloud, ctx.scope.account, ctx.scope.region, build, output)
-    follower: Follower = ctx.cloud.part(FOLLOWER)
-    handle = build.handle
-    ctx.tx.after_commit(lambda: follower.follow(handle, output.offset, sink))
+    sandboxes: Sandboxes = ctx.cloud.part(PART)
+    followed, scope = build, ctx.scope
+    ctx.tx.after_commit(lambda: sandboxes.follow(scope.account, scope.region, followed, output))
     return True
 
 
@@ -234,8 +244,8 @@ def mark_stopping(ctx: Context, build_id: str, why: str) -> None:
 
 
 def stop(cloud: Cloud, handle: Handle, token: str) -> None:
-    driver: Driver = cloud.part("compute")
-    driver.stop(handle, STOP_GRACE)
+    sandboxes: Sandboxes = cloud.part(PART)
+    sandboxes.stop(handle)
 
 
 def finish(ctx: Context, build_id: str) -> None:
@@ -264,8 +274,8 @@ def _reopen(ctx: Context, build: Build, status: str, why: str) -> None:
 
 
 def remove(cloud: Cloud, sandbox: str, token: str) -> None:
-    driver: Driver = cloud.part("compute")
-    driver.remove(sandbox)
+    sandboxes: Sandboxes = cloud.part(PART)
+    sandboxes.remove(sandbox)
 
 
 # -- after a restart ------------------------------------------------------------------------------------------------------------
@@ -274,10 +284,6 @@ def remove(cloud: Cloud, sandbox: str, token: str) -> None:
 @at_start
 def follow_again(cloud: Any) -> None:
     """Every build that had a sandbox is followed on, from where the last commit ended."""
-    follower = Follower(lambda: cloud.part("compute"))
-    cloud.add_part(FOLLOWER, follower)
-    with cloud.store.thread_snapshot("", "") as tx:
-        for account, region, output in tx.everywhere(BuildOutput):
-            build = tx.within(account, region).get(Build, output.build)
-            if build is not None and build.handle is not None and not output.ended:
-                follower.follow(build.handle, output.offset, BuildSink(cloud, account, region, build, output))
+    sandboxes = Sandboxes(cloud)
+    cloud.add_part(PART, sandboxes)
+    sandboxes.follow_all()

@@ -173,7 +173,10 @@ class Build(Record, kw_only=True):
 
 
 class BuildOutput(Record, kw_only=True):
-    """How far a build's sandbox has been followed: offset of its log, and the line begun there (`rest`)."""
+    """How far a build's sandbox has been followed: offset of its log, and the line begun there (`rest`).
+
+    tail: the last lines that the build's own commands printed, for whoever asks why it failed.
+    """
 
     KIND: ClassVar[str] = "codebuild.output"
 
@@ -181,6 +184,7 @@ class BuildOutput(Record, kw_only=True):
     offset: int = 0
     rest: bytes = b""
     ended: bool = False
+    tail: list[str] = []
 
     def key(self) -> str:
         return self.build

@@ -6,6 +6,8 @@ cloud is killed. A line that is not the runner's language is a line of the log: 
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -18,6 +20,8 @@ from windtunnel.services.codebuild.model import RUNNER_PHASES, Build, BuildOutpu
 from windtunnel.services.codebuild.progress import close_phase, open_phase
 
 MAX_LINE = 256 << 10
+TAIL_LINES = 8
+TAIL_WIDTH = 300
 STATUSES = frozenset({"SUCCEEDED", "FAILED"})
 
 
@@ -68,8 +72,8 @@ def message_of(at: float, line: bytes) -> Message:
         return Message(t=at, log=line.decode("utf-8", "replace"))
 
 
-def apply(ctx: Context, build: Build, message: Message) -> None:
-    """Change the build by one message (its log line aside)."""
+def apply(ctx: Context, build: Build, message: Message, tail: Sequence[str]) -> None:
+    """Change the build by one message (its log line aside). tail: what was printed before it."""
     opened = build.open_phase
     if message.begin is not None and message.begin in RUNNER_PHASES and (opened is None or opened.type != message.begin):
         close_phase(ctx, build, message.t)
@@ -77,7 +81,7 @@ def apply(ctx: Context, build: Build, message: Message) -> None:
     if message.phase is not None and build.open_phase is not None and build.open_phase.type == message.phase:
         status = message.status if message.status in STATUSES else "FAILED"
         contexts = [{"statusCode": str(c.get("statusCode", "")), "message": str(c.get("message", ""))} for c in message.contexts]
-        close_phase(ctx, build, message.t, status, contexts)
+        close_phase(ctx, build, message.t, status, contexts, tail if status == "FAILED" else ())
     if message.resolved is not None:
         build.resolved_version = message.resolved
     if message.exported is not None:
@@ -95,20 +99,25 @@ def record(ctx: Context, build_id: str, messages: list[Message], rest: bytes, of
     build = ctx.tx.get(Build, build_id)
     if build is None or build.complete or build.reported:
         return
+    output = ctx.tx.get(BuildOutput, build_id) or BuildOutput(build=build_id)
     lines: list[Line] = []
+    tail = deque(output.tail, TAIL_LINES)
     changed = False
     for message in messages:
-        if message.log is not None:
-            lines.append((int(message.t * 1000), message.log))
         if message.log is None:
             changed = True
-            apply(ctx, build, message)
+            apply(ctx, build, message, tail)
+            continue
+        at = min(max(message.t, build.started), ctx.now + 1)  # the sandbox is the user's: its clock is not believed
+        lines.append((int(at * 1000), message.log))
+        if not message.log.startswith("[Container] ") and message.log.strip():
+            tail.append(message.log[:TAIL_WIDTH])
     trouble = build.log_trouble
     lines.sort(key=lambda line: line[0])
     write_log(ctx, build, lines)
     if changed or build.log_trouble != trouble:
         ctx.tx.put(build)
-    ctx.tx.put(BuildOutput(build=build_id, offset=offset, rest=rest, ended=build.reported))
+    ctx.tx.put(BuildOutput(build=build_id, offset=offset, rest=rest, ended=build.reported, tail=list(tail)))
     if build.reported:
         ctx.signal(ended_signal(build_id))
 
@@ -120,7 +129,8 @@ def record_end(ctx: Context, build_id: str, rest: bytes, offset: int, status: Ex
     output = ctx.tx.get(BuildOutput, build_id)
     if output is None or output.ended:
         return
-    ctx.tx.put(BuildOutput(build=build_id, offset=offset, ended=True))
+    output.offset, output.rest, output.ended = offset, b"", True
+    ctx.tx.put(output)
     ctx.signal(ended_signal(build_id), msgspec.to_builtins(status))
 
 

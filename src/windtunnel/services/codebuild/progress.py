@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
-
-import msgspec
 
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.trail import trail
 from windtunnel.services.codebuild.model import Build, Phase, Shape, build_arn, outcome
-
-SAID_LINES = 3
 
 
 def context(code: str, message: str) -> list[dict[str, str]]:
@@ -22,8 +19,15 @@ def open_phase(build: Build, kind: str, at: float) -> None:
     build.phases.append(Phase(kind, at))
 
 
-def close_phase(ctx: Context, build: Build, at: float, status: str = "SUCCEEDED", contexts: list[dict[str, str]] | None = None) -> None:
-    """End the open phase and tell of it; nothing if none is open."""
+def close_phase(
+    ctx: Context,
+    build: Build,
+    at: float,
+    status: str = "SUCCEEDED",
+    contexts: list[dict[str, str]] | None = None,
+    tail: Sequence[str] = (),
+) -> None:
+    """End the open phase and tell of it; nothing if none is open. tail: the last lines of output, for the trail of a failure."""
     phase = build.open_phase
     if phase is None:
         return
@@ -31,13 +35,10 @@ def close_phase(ctx: Context, build: Build, at: float, status: str = "SUCCEEDED"
     arn = build_arn(ctx.scope, build.id)
     ctx.emit("aws.codebuild", "CodeBuild Build Phase Change", [arn], _phase_detail(ctx, build, phase))
     if status != "SUCCEEDED":
-        said = "; ".join(f"{one['statusCode']}: {one['message']}" for one in phase.contexts)
-        trail(
-            ctx,
-            [build.id, build.project],
-            f"phase {phase.type} of build {build.id} ended {status}: {said or 'no reason was given'}",
-            level="error",
-        )
+        said = "; ".join(f"{one['statusCode']}: {one['message']}" for one in phase.contexts) or "no reason was given"
+        lines = "".join(f"\n    | {line}" for line in tail)
+        text = f"phase {phase.type} of build {build.id} ended {status}: {said}{lines}"
+        trail(ctx, [build.id, build.project], text, level="error")
 
 
 def announce(ctx: Context, build: Build) -> None:
@@ -157,8 +158,3 @@ def stamped(at: float, text: str) -> str:
     """A line of the agent's own: `[Container] 2024/01/02 03:04:05.123456 Entering phase BUILD`."""
     whole = int(at)
     return f"[Container] {time.strftime('%Y/%m/%d %H:%M:%S', time.gmtime(whole))}.{int((at - whole) * 1e6):06d} {text}"
-
-
-def as_plain(value: Any) -> Any:
-    """A struct as the plain data that a step's record holds."""
-    return msgspec.to_builtins(value)

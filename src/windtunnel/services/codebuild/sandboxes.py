@@ -1,0 +1,61 @@
+"""The part of a running cloud that has builds in sandboxes: starts them, follows them, ends them. Made anew at every start.
+
+Invariant: nothing here is remembered that the store does not know; a restart follows on from the offsets that were committed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from windtunnel.compute.driver import Driver, Handle, SandboxSpec
+from windtunnel.compute.follow import Follower
+from windtunnel.services.codebuild.model import Build, BuildOutput
+from windtunnel.services.codebuild.output import BuildSink
+
+PART = "codebuild"
+STOP_GRACE = 1.0
+
+
+class Sandboxes:
+    def __init__(self, cloud: Any) -> None:
+        self._cloud = cloud
+        self._follower = Follower(lambda: cloud.part("compute"))
+        self._image_ready = False
+        self._image_turn = threading.Lock()
+
+    @property
+    def _driver(self) -> Driver:
+        driver: Driver = self._cloud.part("compute")
+        return driver
+
+    def start(self, spec: SandboxSpec, token: str, progress: Callable[[str], None]) -> Handle:
+        """Boot a build's sandbox. progress: told what is done while the stock image is made, once on a machine. SandboxError."""
+        with self._image_turn:
+            if not self._image_ready:
+                self._cloud.part("images").ensure_stock(progress)
+                self._image_ready = True
+        return self._driver.start(spec, token)
+
+    def stop(self, handle: Handle) -> None:
+        self._driver.stop(handle, STOP_GRACE)
+
+    def remove(self, sandbox: str) -> None:
+        self._driver.remove(sandbox)
+
+    def follow(self, account: str, region: str, build: Build, output: BuildOutput) -> None:
+        """Record what the build's sandbox says, from the offset that was committed last."""
+        if build.handle is not None and not output.ended:
+            self._follower.follow(build.handle, output.offset, BuildSink(self._cloud, account, region, build, output))
+
+    def follow_all(self) -> None:
+        """After a restart: every build that has a sandbox. A BuildOutput exists for running builds alone."""
+        with self._cloud.store.thread_snapshot("", "") as tx:
+            for account, region, output in tx.everywhere(BuildOutput):
+                build = tx.within(account, region).get(Build, output.build)
+                if build is not None:
+                    self.follow(account, region, build, output)
+
+    def close(self) -> None:
+        self._follower.close()
