@@ -253,7 +253,7 @@ class Core:
         """The body is what was signed, and what its own checksums say; an aws-chunked one is unwrapped."""
         if verified.payload == "hash" and "x-amz-content-sha256" in request.head:
             check_body(verified, sha256(request.body).hexdigest())
-        if request.body and (verified.payload not in ("hash", "unsigned") or verified.service == "s3"):
+        if (request.body or request.method == "PUT") and (verified.payload not in ("hash", "unsigned") or verified.service == "s3"):
             reader = body_reader(verified, request.head)
             request.body = reader.feed(request.body) + reader.finish()
             request.checksums = reader.checksums

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import zlib
 from base64 import b64decode, b64encode
-from binascii import Error as Base64Error
 from collections.abc import Iterable, Sequence
 from functools import cache
 
@@ -35,24 +34,6 @@ def of_body(body: Body) -> dict[str, str]:
 def members(checksums: dict[str, str]) -> dict[str, str]:
     """As output members: `ChecksumCRC32`, …"""
     return {f"Checksum{name}": value for name, value in checksums.items()}
-
-
-def check_md5(content_md5: str | None, md5: str) -> None:
-    """Content-MD5 (base64) against the md5 (hex) of what came."""
-    if content_md5 is None:
-        return
-    try:
-        given = b64decode(content_md5, validate=True)
-    except (Base64Error, ValueError):
-        given = b""
-    if len(given) != 16:
-        raise AwsError("InvalidDigest", "The Content-MD5 you specified was invalid.", extra={"Content-MD5": content_md5})
-    if given.hex() != md5:
-        raise AwsError(
-            "BadDigest",
-            "The Content-MD5 you specified did not match what we received.",
-            extra={"ExpectedDigest": content_md5, "CalculatedDigest": b64encode(bytes.fromhex(md5)).decode()},
-        )
 
 
 def default_type(algorithm: str) -> ChecksumType:

@@ -71,6 +71,8 @@ def compile_encoder(operation: OperationModel, strict: bool) -> Callable[[dict[s
             heading(result, headers)
         body = body_of(result) if body_of is not None else None
         code = result.get(status_member) or status if status_member else status
+        if "ContentRange" in result:
+            code = 206
         if body is None:
             return code, headers, b""
         if isinstance(body, str):

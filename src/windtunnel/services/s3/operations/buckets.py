@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from typing import Any
 
@@ -146,7 +146,7 @@ def encode_token(text: str) -> str:
 
 def decode_token(token: str) -> str:
     try:
-        return urlsafe_b64decode(token.encode()).decode()
+        return b64decode(token.encode(), altchars=b"-_", validate=True).decode()
     except (Base64Error, ValueError):
         raise AwsError(
             "InvalidArgument", "The continuation token provided is incorrect", extra={"ArgumentName": "continuation-token"}

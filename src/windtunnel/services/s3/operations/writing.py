@@ -31,7 +31,6 @@ def put_object(
     bucket: str,
     key: str,
     body: Body | None = None,
-    content_md5: str | None = None,
     acl: str | None = None,
     if_match: str | None = None,
     if_none_match: str | None = None,
@@ -41,7 +40,6 @@ def put_object(
     check_key(key)
     checked_acl(home, acl, "PutObject")
     staged = body or Body(EMPTY)
-    checksums.check_md5(content_md5, staged.ref.md5)
     if if_match is not None or if_none_match is not None:
         check_write(key, ctx.tx.get(Current, object_key(bucket, key)), if_match, if_none_match)
     version = put_version(
