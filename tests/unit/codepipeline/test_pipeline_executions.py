@@ -95,6 +95,16 @@ def test_a_failed_build_fails_stage_and_execution_and_says_why(tmp_path: Path) -
     assert any("Build terminated with state: FAILED" in line.text and line.level == "error" for line in lines)
 
 
+def test_a_build_that_uploads_no_artifact_leaves_the_next_action_without_its_input(world: World) -> None:
+    world.uploads = False
+    execution = world.create(pipeline(stage("Build", build(outputs=["Out"])), stage("Deploy", deploy(artifact="Out"))))
+    world.build_ends(world.running("Build", "Compile"))
+    world.ends(execution, "Failed")
+    assert world.action("Build", "Compile")["status"] == "Succeeded"
+    error = world.action("Deploy", "Ship")["errorDetails"]
+    assert error == {"code": "ConfigurationError", "message": "The input artifact Out was not produced by this pipeline execution."}
+
+
 def test_a_failed_deployment_names_itself(world: World) -> None:
     execution = world.create(pipeline(stage("Deploy", deploy())))
     deployment = world.running("Deploy", "Ship")

@@ -46,13 +46,10 @@ def started(ctx: Context, act: Act, external: str, url: str = "") -> str:
     return external
 
 
-def ask(ctx: Context, act: Act) -> str:
-    """Give the action an approval token, which says that it waits for a person."""
-    action = running(ctx, act.key, act.id)
-    action.token, action.updated = ctx.ids.uuid(), ctx.now
-    ctx.tx.put(action)
+def waits_for_person(ctx: Context, act: Act) -> None:
+    """Say that the action waits for a person."""
+    running(ctx, act.key, act.id)
     trail(ctx, [act.execution, act.id], f"action {act.name} in stage {act.stage} waits for an approval")
-    return action.token
 
 
 def outside_work_ended(run: Run, act: Act) -> Any:

@@ -239,6 +239,7 @@ class Flow:
             started=ctx.now,
             updated=ctx.now,
             inputs=[e.artifacts[a["name"]] for a in declared["inputArtifacts"] if a["name"] in e.artifacts],
+            token=ctx.ids.uuid() if declared["actionTypeId"]["category"] == "Approval" else "",
         )
         ctx.tx.put(action)
         e.stages[stage].actions[action.name] = ActionMark(action.id, "InProgress")

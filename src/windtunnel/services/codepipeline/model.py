@@ -222,7 +222,10 @@ class Execution(Record, kw_only=True):
 
 
 class ActionExecution(Record, kw_only=True):
-    """One try of one action. declared: its declaration as it was; external: the build, deployment, … that it stands for."""
+    """One try of one action. declared: its declaration as it was; external: the build, deployment, … that it stands for.
+
+    token: of an approval, by which a verdict is known to be meant for this try; verdict: Approved or Rejected, once given.
+    """
 
     KIND: ClassVar[str] = "codepipeline.action"
     SCOPE: ClassVar[RecordScope] = "region"

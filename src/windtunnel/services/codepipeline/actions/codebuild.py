@@ -7,6 +7,7 @@ from typing import Any
 
 from windtunnel.jobs import Run
 from windtunnel.kernel.context import Context, Event, Reply
+from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import listens
 from windtunnel.services.codepipeline.acting import in_role, outside_work_ended, started, tell_action
 from windtunnel.services.codepipeline.catalog import Configuration, NotRunHere, action_type
@@ -55,7 +56,8 @@ def _build(run: Run, act: Act) -> Outcome:
         raise ActionFailed("JobFailed", f"The build {build} did not end within {act.timeout / 60:g} minutes.")
     if ended["status"] != "SUCCEEDED":
         raise ActionFailed("JobFailed", f"Build terminated with state: {ended['status']}")
-    return Outcome(variables=run.tx("variables", exported, act, build), artifacts=act.outputs)
+    variables, made = run.tx("result", result, act, build)
+    return Outcome(variables=variables, artifacts=tuple(output for output in act.outputs if output.name in made))
 
 
 for _category in ("Build", "Test"):
@@ -122,10 +124,20 @@ def _artifact(output: Located) -> dict[str, Any]:
     }
 
 
-def exported(ctx: Context, act: Act, build: str) -> dict[str, str]:
-    """The build's exported variables."""
+def result(ctx: Context, act: Act, build: str) -> tuple[dict[str, str], list[str]]:
+    """The build's exported variables, and the names of the output artifacts that it really uploaded (its buildspec may name none)."""
     found = in_role(ctx, act).call("codebuild", "BatchGetBuilds", ids=[build])["builds"]
-    return {v["name"]: v["value"] for b in found for v in b.get("exportedEnvironmentVariables", [])}
+    variables = {v["name"]: v["value"] for b in found for v in b.get("exportedEnvironmentVariables", [])}
+    return variables, [output.name for output in act.outputs if is_there(ctx, output)]
+
+
+def is_there(ctx: Context, output: Located) -> bool:
+    """Asked by the cloud itself: the pipeline's role need not be allowed to look."""
+    try:
+        ctx.call("s3", "HeadObject", bucket=output.bucket, key=output.key)
+    except AwsError:
+        return False
+    return True
 
 
 @listens("aws.codebuild", "CodeBuild Build State Change")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from windtunnel.jobs import Run
 from windtunnel.kernel.context import Context
-from windtunnel.services.codepipeline.acting import ask, outside_work_ended, running
+from windtunnel.services.codepipeline.acting import outside_work_ended, running, waits_for_person
 from windtunnel.services.codepipeline.catalog import DAY, Configuration, NotRunHere, action_type
 from windtunnel.services.codepipeline.model import Act, ActionFailed, Outcome
 
@@ -16,7 +16,7 @@ def check(configuration: Configuration) -> None:
 
 @action_type("Approval", "Manual", optional="NotificationArn CustomData ExternalEntityLink", timeout=7 * DAY, check=check)
 def approval(run: Run, act: Act) -> Outcome:
-    run.tx("ask", ask, act)
+    run.tx("ask", waits_for_person, act)
     outside_work_ended(run, act)
     verdict, summary = run.tx("verdict", given_verdict, act)
     if verdict == "Approved":
