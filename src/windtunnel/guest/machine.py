@@ -327,9 +327,10 @@ class Machine:
     # Stopping
 
     def _run_stop(self, now: float) -> list[Action]:
+        overtaken: list[Action] = [Settled("reload", False)] if self.sub == "reload" else []
         self._move("stop", now)
         self._queue = list(self.service.stop)
-        return [self._arm(self.service.stop_timeout, now), *self._next_command(now)]
+        return [*overtaken, self._arm(self.service.stop_timeout, now), *self._next_command(now)]
 
     def _terminate(self, now: float) -> list[Action]:
         self._queue = []

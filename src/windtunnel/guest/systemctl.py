@@ -347,8 +347,8 @@ _VERBS = {
 }  # fmt: skip
 
 
-def main() -> int:
-    call = parse(sys.argv[1:])
+def main(argv: list[str] | None = None) -> int:
+    call = parse(sys.argv[1:] if argv is None else argv)
     if call.has("version"):
         return _version(call)
     try:
