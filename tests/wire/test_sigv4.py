@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth, SigV4QueryAuth
+from botocore.auth import HmacV1QueryAuth, S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
@@ -455,3 +455,67 @@ def test_the_clis_credential_helper_is_accepted() -> None:
 )
 def test_basic_credentials(header: str, expected: tuple[str, str] | None) -> None:
     assert sigv4.basic_credentials(header) == expected
+
+
+def version_2(method: str, url: str, token: str = "", headers: dict[str, str] | None = None, expires: int = 60) -> str:
+    """What boto3 signs when it presigns for S3 without being told a version."""
+    request = AWSRequest(method=method, url=url, headers=headers or {})
+    HmacV1QueryAuth(Credentials("AKIDEXAMPLE", SECRET, token or None), expires).add_auth(request)
+    signed: str = request.url
+    return signed
+
+
+@pytest.mark.parametrize("token", ["", "a/session+token="])
+@pytest.mark.parametrize(
+    "method, url, headers",
+    [
+        ("GET", "http://127.0.0.1:4566/b/a%20b/%C3%A9", {}),
+        ("GET", "http://h/b/k?versionId=x%2Fy&response-content-type=text%2Fplain", {}),
+        ("PUT", "http://h/b/k", {"content-type": "text/plain", "x-amz-meta-a": "b", "content-md5": "1B2M2Y8AsgTpgAmY7PhCfg=="}),
+        ("POST", "http://h/b/k?uploads", {}),
+        ("GET", "http://h/b?list-type=2&prefix=a", {}),
+    ],
+)
+def test_presigned_urls_of_version_2(method: str, url: str, headers: dict[str, str], token: str) -> None:
+    known = credential(token=token, expires=None)
+    signed = urlsplit(version_2(method, url, token, headers))
+    sent = [(b"host", signed.netloc.encode()), *((name.encode(), value.encode()) for name, value in headers.items())]
+    now = float(dict(pair.split("=", 1) for pair in signed.query.split("&") if "=" in pair)["Expires"]) - 1
+    found = check(method, signed.path, signed.query, sent, family="s3", now=now, known=known)
+    assert (found.credential, found.payload, found.service, found.region) == (known, "unsigned", "s3", "")
+    with pytest.raises(AwsError, match="AccessDenied: Request has expired"):
+        check(method, signed.path, signed.query, sent, family="s3", now=now + 2, known=known)
+    for path, query, verb in [
+        (signed.path + "x", signed.query, method),
+        (signed.path, signed.query.replace("Expires=", "Expires=9"), method),
+        (signed.path, signed.query + "&acl", method),
+        (signed.path, signed.query + "&x-amz-acl=public-read", method),
+        (signed.path, signed.query, "DELETE"),
+    ]:
+        with pytest.raises(AwsError, match="SignatureDoesNotMatch"):
+            check(verb, path, query, sent, family="s3", now=now, known=known)
+    with pytest.raises(AwsError, match="not covered by a signature of version 2"):
+        check(method, signed.path, signed.query + "&encryption", sent, family="s3", now=now, known=known)
+    with pytest.raises(AwsError, match="InvalidToken"):
+        check(method, signed.path, signed.query, sent, family="s3", now=now, known=credential(token=token + "x"))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "AWSAccessKeyId=AKIDEXAMPLE",
+        "AWSAccessKeyId=&Signature=x&Expires=1",
+        "AWSAccessKeyId=AKIDEXAMPLE&Signature=x&Expires=soon",
+        "AWSAccessKeyId=A&Signature=%ff&Expires=9",
+    ],
+)
+def test_broken_urls_of_version_2(query: str) -> None:
+    with pytest.raises(AwsError) as caught:
+        check("GET", "/b/k", query, [(b"host", b"h")], family="s3")
+    assert caught.value.code in ("AccessDenied", "InvalidAccessKeyId")
+
+
+def test_other_services_do_not_take_urls_of_version_2() -> None:
+    url = urlsplit(version_2("GET", "http://h/?Action=GetCallerIdentity&Version=2011-06-15"))
+    with pytest.raises(AwsError, match="IncompleteSignature"):
+        check("GET", "/", url.query, [(b"host", b"h")], family="query")

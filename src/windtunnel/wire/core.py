@@ -218,10 +218,10 @@ class Core:
                 return Principal.anonymous(), self._cloud_region()
             raise refused(family, "missing")
         if request.staged is not None and request.verified is not None:
-            return request.verified.credential.principal, request.verified.region
+            return request.verified.credential.principal, request.verified.region or self._cloud_region()
         verified = self._verify(request, signed, family)
         self._check_body(request, verified)
-        return verified.credential.principal, verified.region
+        return verified.credential.principal, verified.region or self._cloud_region()
 
     def _cloud_region(self) -> str:
         return self._backend.region

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Mapping
-from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote, unquote_to_bytes
 
 from windtunnel.kernel.errors import AwsError, not_built
+from windtunnel.wire.hosts import bucket_of_host
 from windtunnel.wire.models import UnknownService, load_metadata, load_service, service_names
 from windtunnel.wire.protocols.base import parse_query
 from windtunnel.wire.resttable import RestTable
@@ -33,10 +33,6 @@ class Route(NamedTuple):
 _ACTION = re.compile(rb"(?:^|&)Action=([^&]*)")
 _VERSION = re.compile(rb"(?:^|&)Version=([^&]*)")
 _SCOPE = re.compile(r"Credential=[^,\s]*?/\d{8}/[^/,\s]+/([^/,\s]+)/aws4_request")
-_S3_HOST = re.compile(
-    r"(?:(?P<bucket>.+)\.)?s3(?:[.-](?:dualstack\.|fips\.)?[a-z]{2}(?:-[a-z]+)+-\d+|-accelerate|-external-1|\.dualstack\.[a-z0-9-]+)?"
-    r"\.(?:amazonaws\.com(?:\.cn)?|localhost(?:\.[a-z.]+)?|[a-z0-9-]+\.test|127\.0\.0\.1\.nip\.io)\Z"
-)
 _NO_PARAMS: dict[str, str] = {}
 _NO_QUERY: list[tuple[str, str]] = []
 
@@ -183,13 +179,6 @@ def scope_service(headers: Mapping[str, str], raw_query: str) -> str | None:
         authorization = unquote(raw_query)
     found = _SCOPE.search(authorization)
     return found[1] if found else None
-
-
-@lru_cache(maxsize=1024)
-def bucket_of_host(host: str) -> str | None:
-    """The bucket of a virtual-hosted S3 address (`my.bucket.s3.eu-west-1.amazonaws.com:443`), else None."""
-    found = _S3_HOST.match(host.partition(":")[0].lower())
-    return found["bucket"] if found else None
 
 
 def action_of(body: bytes) -> str | None:

@@ -1,6 +1,6 @@
 """Verifies AWS Signature Version 4: in the Authorization header, in a presigned URL, and git's variant of it.
 
-Two steps: `read_signature` says who claims to have signed and for which service (routing needs it); `verify` proves it.
+S3's presigned URLs of version 2 pass through here too (wire/sigv2.py). Two steps: `read_signature` says who claims to have signed and for which service (routing needs it); `verify` proves it.
 Invariants: signatures are compared in constant time and never cached; what is cached (the parsed Authorization text, derived keys)
 depends on nothing that can be revoked: the key is looked up anew for every request.
 """
@@ -21,6 +21,7 @@ from urllib.parse import unquote
 
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.principal import Credential
+from windtunnel.wire import sigv2
 from windtunnel.wire.autherrors import Family, basic, iso, refused, skewed
 from windtunnel.wire.canonical import (
     ALGORITHM,
@@ -30,6 +31,7 @@ from windtunnel.wire.canonical import (
     canonical_value,
     signing_key,
 )
+from windtunnel.wire.hosts import bucket_of_host
 
 Headers = list[tuple[bytes, bytes]]
 Lookup = Callable[[str], Credential | None]
@@ -66,6 +68,7 @@ class Signed:
         "all",
         "amz",
         "host",
+        "version",
     )
 
     def __init__(self, credential: str, signed: str, presigned: bool) -> None:
@@ -81,6 +84,7 @@ class Signed:
         escaped = b"".join(name.replace(b"%", b"%%") + b":%b\n" for name in self.names)
         self.template = escaped + b"\n" + signed.encode("ascii").replace(b"%", b"%%") + b"\n"
         self.presigned = presigned
+        self.version = 4
         self.all = frozenset(self.names)
         self.amz = b"\n".join(self.names).count(b"x-amz-")
         self.host = b"host" in self.all or b":authority" in self.all
@@ -93,7 +97,7 @@ def _long_key(credential: str) -> list[str]:
 
 
 class Verified:
-    """A proven signature. payload_hash: the sha256 that the client claims for its body (hex), when payload is "hash".
+    """A proven signature. region: empty for URLs of version 2. payload_hash: the sha256 that the client claims for its body (hex), when payload is "hash".
 
     For chunked payloads: key, scope, stamp and signature are what the chunks' signatures continue from (see wire/chunked.py).
     """
@@ -137,14 +141,18 @@ _stamps: dict[str, float] = {}
 
 def is_signed(headers: dict[bytes, bytes], raw_query: str) -> bool:
     """Whether the request claims to be signed at all (anonymous ones are the resource policies' business)."""
-    return b"authorization" in headers or "X-Amz-Algorithm=" in raw_query or "X-Amz-Signature=" in raw_query
+    return (
+        b"authorization" in headers or "X-Amz-Algorithm=" in raw_query or "X-Amz-Signature=" in raw_query or sigv2.is_presigned(raw_query)
+    )
 
 
 def read_signature(headers: dict[bytes, bytes], raw_query: str, family: Family = "json") -> Signed | None:
     """Who claims to have signed, for which scope; None when the request is not signed. Raises AwsError when it is malformed."""
     authorization = headers.get(b"authorization")
     if authorization is None:
-        return _read_presigned(raw_query, family) if is_signed(headers, raw_query) else None
+        if raw_query and is_signed(headers, raw_query):
+            return _read_version_2(raw_query) if family == "s3" and sigv2.is_presigned(raw_query) else _read_presigned(raw_query, family)
+        return None
     head, mark, rest = authorization.partition(b"Signature=")
     found = _parsed.get(head) if mark else None
     if found is None:
@@ -182,6 +190,13 @@ def _parse_authorization(authorization: bytes, headers: dict[bytes, bytes], fami
             "incomplete",
             f"Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '{shown}'",
         ) from None
+
+
+def _read_version_2(raw_query: str) -> Signed:
+    """A presigned URL of version 2 names no date, region or service."""
+    signed = Signed(f"{sigv2.access_key(raw_query)}////aws4_request", "host", True)
+    signed.service, signed.version = "s3", 2
+    return signed
 
 
 _REQUIRED = ("X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-Date", "X-Amz-SignedHeaders", "X-Amz-Expires")
@@ -248,6 +263,8 @@ def verify(
     values = dict(headers)
     if len(values) != len(headers):
         values = _joined(headers)
+    if signed.version == 2:
+        return _verify_version_2(signed, method, raw_path, raw_query, values, lookup, now)
     query = _query_values(raw_query) if signed.presigned else None
     stamp, at = _when(signed, values, query, family)
     _check_date(signed, stamp, at, now, query, family)
@@ -266,6 +283,16 @@ def verify(
         raise _mismatch(family, signed, given, text, request)
     _check_token(credential, values, query, now, family)
     return Verified(credential, signed, mode, payload, key, stamp, proof)
+
+
+def _verify_version_2(
+    signed: Signed, method: str, raw_path: str, raw_query: str, values: dict[bytes, bytes], lookup: Lookup, now: float
+) -> Verified:
+    bucket = bucket_of_host(values.get(b"host", b"").decode("latin-1"))
+    credential, token = sigv2.prove(method, f"/{bucket}{raw_path}" if bucket else raw_path, raw_query, values, lookup, now)
+    if token or credential.token:
+        check_session(credential, token, now, "s3")
+    return Verified(credential, signed, "unsigned", UNSIGNED, b"", "", "")
 
 
 def _wrong_service(family: Family, signed: Signed, expected: str) -> AwsError:

@@ -20,7 +20,11 @@ from windtunnel.wire.protocols.xmltext import Element, NotXml, parse_xml
 Convert = Callable[[Any], Any]
 Reader = Callable[[RawRequest, dict[str, Any]], None]
 _CONTAINERS = ("structure", "list", "map")
-_SIGNING = re.compile(r"(?i)x-amz-(?:algorithm|credential|date|expires|signedheaders|signature|security-token|content-sha256|user-agent)\Z")
+_SIGNING = re.compile(
+    r"(?:(?i:x-amz-(?:algorithm|credential|date|expires|signedheaders|signature|security-token|content-sha256|user-agent))"
+    r"|AWSAccessKeyId|Signature|Expires)\Z"
+)
+_HOISTED = ("content-type", "content-md5")  # S3's URLs of version 2 carry these two as parameters
 # x-amz- headers that belong to the transfer, whichever the operation.
 _TRANSFER = re.compile(r"x-amz-(?:date|content-sha256|security-token|decoded-content-length|trailer|user-agent|te|checksum-.*|sdk-.*)\Z")
 _HEADER_ITEM = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^,]*?))\s*(?:,|\Z)')
@@ -162,7 +166,9 @@ class _Parts:
 
         def check(request: RawRequest) -> None:
             for name, _ in request.query:
-                if name in queries or any_query or _SIGNING.match(name) or (name[:6].lower() == "x-amz-" and header_known(name.lower())):
+                if name in queries or any_query or _SIGNING.match(name) or name in _HOISTED:
+                    continue
+                if name[:6].lower() == "x-amz-" and header_known(name.lower()):
                     continue
                 raise not_built(service, operation, f"?{name[:256]}")
             for name in request.headers:
@@ -197,7 +203,7 @@ def _uri(name: str, wire: str, convert: Convert, accept: Convert) -> Reader:
 
 
 def _header(name: str, wire: str, convert: Convert, accept: Convert) -> Reader:
-    hoisted = wire.startswith("x-amz-")
+    hoisted = wire.startswith("x-amz-") or wire in _HOISTED
 
     def read(request: RawRequest, out: dict[str, Any]) -> None:
         value = request.headers.get(wire)

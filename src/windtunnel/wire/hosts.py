@@ -1,0 +1,21 @@
+"""What the Host of a request says: S3's virtual-hosted addresses carry the bucket's name.
+
+Invariant: an address that is not clearly S3's (an IP literal, localhost, another service) carries no bucket.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+_S3_HOST = re.compile(
+    r"(?:(?P<bucket>.+)\.)?s3(?:[.-](?:dualstack\.|fips\.)?[a-z]{2}(?:-[a-z]+)+-\d+|-accelerate|-external-1|\.dualstack\.[a-z0-9-]+)?"
+    r"\.(?:amazonaws\.com(?:\.cn)?|localhost(?:\.[a-z.]+)?|[a-z0-9-]+\.test|127\.0\.0\.1\.nip\.io)\Z"
+)
+
+
+@lru_cache(maxsize=1024)
+def bucket_of_host(host: str) -> str | None:
+    """The bucket of a virtual-hosted S3 address (`my.bucket.s3.eu-west-1.amazonaws.com:443`), else None."""
+    found = _S3_HOST.match(host.partition(":")[0].lower())
+    return found["bucket"] if found else None
