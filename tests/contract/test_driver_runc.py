@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -268,7 +269,20 @@ def test_the_network_stays_while_a_sandbox_runs(runc_lab: Machine) -> None:
     assert runc_lab.driver.exec(handle, ("ip", "route")).stdout.startswith(b"default via")
 
 
-def machine_state() -> dict[str, object]:
+def test_a_deleted_cloud_s_subnet_is_free_again(tmp_path: Path, runc_lab: Machine, stock_layers: Callable[[], list[Path]]) -> None:
+    """Killed without an end, and its directory deleted: the next cloud of the machine takes its bridge away."""
+    with machine("runc", tmp_path / "forgotten", stock_layers) as forgotten:
+        forgotten.exited(forgotten.sh("one", "true"))
+        forgotten.driver.remove("one")
+        before = machine_state()["links"]
+        forgotten.driver.close()
+        shutil.rmtree(tmp_path / "forgotten")
+        runc_lab.sh("one", "true")
+        assert len(set(before) - set(machine_state()["links"])) == 1
+        forgotten.driver = forgotten.make()
+
+
+def machine_state() -> dict[str, list[str]]:
     """All that a sandbox could leave on the machine, of any cloud."""
     return {
         "mounts": [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if "windtunnel" in line],

@@ -35,6 +35,7 @@ class Network:
         digest = hashlib.sha256(str(root.resolve()).encode()).hexdigest()
         self.bridge = f"wt{digest[:8]}"
         self._preferred = int(digest[:8], 16) % 16
+        self._root = root.resolve()
         self._file = root / "network.json"
         self._resolv_conf = resolv_conf
         self._addresses = root / "addresses"
@@ -71,6 +72,7 @@ class Network:
             _run(["ip", "-batch", "-"], f"link add {self.bridge} mtu {_outgoing_mtu()} type bridge\n")
             Path(f"/proc/sys/net/ipv6/conf/{self.bridge}/disable_ipv6").write_text("1")
             _run(["ip", "-batch", "-"], f"addr add {network[1]}/{network.prefixlen} dev {self.bridge}\nlink set {self.bridge} up\n")
+            _run(["ip", "link", "set", self.bridge, "alias", str(self._root)[-255:]])
         forward = Path("/proc/sys/net/ipv4/ip_forward")
         if forward.read_text().strip() != "1":
             forward.write_text("1")
@@ -91,6 +93,8 @@ class Network:
 
     def _choose(self) -> ipaddress.IPv4Network:
         """The subnet of last time if nobody took it meanwhile, else a free one. Addresses of a lost subnet are forgotten."""
+        for bridge in _abandoned_bridges():
+            _take_down(bridge)
         taken = list(_taken(self.bridge))
         blocks = list(_POOL.subnets(new_prefix=20))
         candidates = blocks[self._preferred :] + blocks[: self._preferred]
@@ -107,9 +111,7 @@ class Network:
         """Take bridge and rules away. What is gone is success."""
         with self._turn, _machine_lock():
             self._ready = False
-            if os.path.exists(f"/sys/class/net/{self.bridge}"):
-                _run(["ip", "link", "delete", self.bridge])
-            _run(["nft", "-f", "-"], f"table inet {self.bridge}\ndelete table inet {self.bridge}\n")
+            _take_down(self.bridge)
             self._forget_exceptions()
 
     # -- addresses
@@ -254,6 +256,21 @@ def _run(argv: list[str], text: str = "", allowed: bool = False) -> str:
     if done.returncode != 0:
         raise SandboxError(f"{' '.join(argv)}: {done.stderr.decode('utf-8', 'replace').strip()}")
     return done.stdout.decode("utf-8", "replace")
+
+
+def _take_down(bridge: str) -> None:
+    if os.path.exists(f"/sys/class/net/{bridge}"):
+        _run(["ip", "link", "delete", bridge])
+    _run(["nft", "-f", "-"], f"table inet {bridge}\ndelete table inet {bridge}\n")
+
+
+def _abandoned_bridges() -> Iterator[str]:
+    """Bridges without a guest whose cloud's directory was deleted: they would hold one of sixteen subnets for ever."""
+    for link in Path("/sys/class/net").glob("wt*/bridge"):
+        bridge = link.parent
+        root = _read(str(bridge / "ifalias")).strip()
+        if root.startswith("/") and not os.path.exists(root) and not any((bridge / "brif").iterdir()):
+            yield bridge.name
 
 
 def _taken(own_bridge: str) -> Iterator[ipaddress.IPv4Network]:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -82,6 +83,8 @@ class Supervisor:
 
     def _boot(self, lock: int) -> None:
         _take(lock, 10.0)
+        if _is_readable(self._cloud):
+            raise Abandoned  # the cloud died while this process was starting; the next one may be starting the boot anew
         for stream in (log.STDOUT, log.STDERR):
             reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
             os.set_blocking(writer, True)
@@ -204,6 +207,12 @@ def _take(lock: int, seconds: float) -> None:
             if time.monotonic() > deadline:
                 raise OSError("the sandbox's disk is still in use by an earlier boot") from None
             time.sleep(0.01)
+
+
+def _is_readable(connection: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def main() -> None:
