@@ -89,6 +89,12 @@ def test_an_application_from_its_creation_to_its_end(deploy: Any) -> None:
     )
 
 
+def test_an_update_without_names(shop: Any) -> None:
+    assert refused(shop.update_application)[0] == "ApplicationNameRequiredException"
+    assert refused(shop.update_application, applicationName="nope")[0] == "ApplicationDoesNotExistException"
+    assert refused(shop.update_application, applicationName="shop", newApplicationName="a b")[0] == "InvalidApplicationNameException"
+
+
 def test_a_renamed_application_keeps_what_it_has(shop: Any) -> None:
     shop.register_application_revision(applicationName="shop", revision=S3)
     shop.update_application(applicationName="shop", newApplicationName="store")

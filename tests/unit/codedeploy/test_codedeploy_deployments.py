@@ -315,7 +315,25 @@ def test_reports_may_be_repeated(world: World) -> None:
     assert following is not None and following["CommandName"] == "DownloadBundle"
 
 
-@pytest.mark.parametrize("identifier", ["", "x", "e30=", "WzEsMiwzXQ==", "é"])
+@pytest.mark.parametrize("payload", ["[]", "{", '{"log": 1}', '{"log": "\\ud800"}', "[" * 5000])
+def test_diagnostics_that_are_not_what_they_should_be(world: World, payload: str) -> None:
+    world.set_up(1)
+    world.begun(world.deploy())
+    command = world.poll(A)
+    assert command is not None
+    with pytest.raises(AwsError) as caught:
+        world.as_agent(
+            A,
+            "PutHostCommandComplete",
+            host_command_identifier=command["HostCommandIdentifier"],
+            command_status="Succeeded",
+            diagnostics={"Format": "JSON", "Payload": payload},
+        )
+    assert code(caught) == "ClientException"
+    assert world.poll(A) == command
+
+
+@pytest.mark.parametrize("identifier", ["", "x", "e30=", "WzEsMiwzXQ==", "WyJhIiwiYiIsMF0=", "é"])
 def test_a_wrong_command_identifier_is_refused(world: World, identifier: str) -> None:
     with pytest.raises(AwsError) as caught:
         world.as_agent(A, "PutHostCommandComplete", host_command_identifier=identifier, command_status="Succeeded")

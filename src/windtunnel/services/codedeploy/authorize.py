@@ -22,7 +22,7 @@ def on_all(action: str) -> Authorize:
 
 
 def on_application(action: str) -> Authorize:
-    def authorize(ctx: Context, application_name: str, tags: list[dict[str, str]] | None = None, **_: Any) -> list[Need]:
+    def authorize(ctx: Context, application_name: str = "", tags: list[dict[str, str]] | None = None, **_: Any) -> list[Need]:
         return [Need(action, application_arn(ctx, application_name), requested_tags(tags))]
 
     return authorize

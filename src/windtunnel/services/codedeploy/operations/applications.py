@@ -60,7 +60,9 @@ def batch_get_applications(ctx: Context, application_names: list[str]) -> Reply:
     acts="applicationName newApplicationName",
 )
 def update_application(ctx: Context, application_name: str | None = None, new_application_name: str | None = None) -> Reply:
-    application = application_of(ctx, application_name or "")
+    if application_name is None:
+        raise AwsError("ApplicationNameRequiredException", "The application name was not specified.")
+    application = application_of(ctx, application_name)
     if new_application_name is None or new_application_name == application.name:
         return {}
     check_application_name(new_application_name)

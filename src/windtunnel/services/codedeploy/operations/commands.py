@@ -13,6 +13,8 @@ import binascii
 import json
 from typing import Any
 
+import msgspec
+
 from windtunnel.kernel.context import Context, Reply, Wait
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, unguarded, writes
@@ -22,7 +24,22 @@ from windtunnel.services.codedeploy.model.progress import ERROR_CODES, Result
 from windtunnel.services.codedeploy.model.records import Deployment, Target
 
 SERVICE = "codedeploy-commands"
+MOST_TEXT = 4096
 POLL_SECONDS = 60.0
+
+
+class Diagnostics(msgspec.Struct):
+    """What an agent's JSON says of a command: whether there was nothing to do, or how it went."""
+
+    is_noop: bool = msgspec.field(default=False, name="IsCommandNoop")
+    error_code: int | None = None
+    script_name: str = ""
+    message: str = ""
+    log: str = ""
+
+
+_DIAGNOSTICS = msgspec.json.Decoder(Diagnostics)
+_COMMAND = msgspec.json.Decoder(tuple[str, str, int])
 
 
 def own_host(ctx: Context, host: str) -> None:
@@ -65,7 +82,7 @@ def put_host_command_acknowledgement(ctx: Context, host_command_identifier: str,
     if target.current != index:
         return {"CommandStatus": "Succeeded" if target.events[index].status == "Succeeded" else "Failed"}
     progress.acknowledge(target, ctx.now)
-    if _payload(diagnostics).get("IsCommandNoop") is True:
+    if _payload(diagnostics).is_noop:
         conduct.report(ctx, deployment_behind(ctx, target), target, Result(True))
         return {"CommandStatus": "Succeeded"}
     ctx.tx.put(target)
@@ -147,12 +164,11 @@ def command_id(target: Target, index: int) -> str:
 def command_of(ctx: Context, identifier: str) -> tuple[Target, int]:
     """The target and the event's index behind a command's identifier, if they are the caller's own."""
     try:
-        deployment_id, instance, index = json.loads(base64.urlsafe_b64decode(identifier.encode("ascii", "replace")))
-        target = ctx.tx.get(Target, f"{deployment_id}/{instance}")
-        known = target is not None and isinstance(index, int) and 0 <= index < len(target.events)
-    except (ValueError, TypeError, binascii.Error):
-        target, index, known = None, 0, False
-    if target is None or not known:
+        deployment_id, instance, index = _COMMAND.decode(base64.urlsafe_b64decode(identifier.encode("ascii", "replace")))
+    except (msgspec.DecodeError, binascii.Error) as error:
+        raise AwsError("ClientException", "The host command identifier is not valid.") from error
+    target = ctx.tx.get(Target, f"{deployment_id}/{instance}")
+    if target is None or not 0 <= index < len(target.events):
         raise AwsError("ClientException", "The host command identifier is not valid.")
     own_host(ctx, target.host)
     return target, index
@@ -165,24 +181,15 @@ def deployment_behind(ctx: Context, target: Target) -> Deployment:
     return found
 
 
-def _payload(diagnostics: dict[str, str] | None) -> dict[str, Any]:
+def _payload(diagnostics: dict[str, str] | None) -> Diagnostics:
     try:
-        found = json.loads((diagnostics or {}).get("Payload") or "{}")
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise AwsError("ClientException", "The diagnostics are not a JSON object.")
-    return found
+        return _DIAGNOSTICS.decode((diagnostics or {}).get("Payload") or "{}")
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise AwsError("ClientException", f"The diagnostics are not valid: {error}") from error
 
 
-def _result(status: str, payload: dict[str, Any]) -> Result:
-    succeeded = status == "Succeeded"
-    code = payload.get("error_code")
-    name = "Success" if succeeded else ERROR_CODES.get(code, "UnknownError") if isinstance(code, int) else "UnknownError"
-    return Result(
-        succeeded,
-        name if succeeded or name != "Success" else "UnknownError",
-        str(payload.get("script_name") or ""),
-        str(payload.get("message") or ("Succeeded" if succeeded else "")),
-        str(payload.get("log") or ""),
-    )
+def _result(status: str, found: Diagnostics) -> Result:
+    if status == "Succeeded":
+        return Result(True, script=found.script_name, message=found.message or "Succeeded", log_tail=found.log)
+    code = ERROR_CODES.get(found.error_code, "UnknownError") if found.error_code else "UnknownError"
+    return Result(False, code, found.script_name[:MOST_TEXT], found.message[:MOST_TEXT], found.log)
