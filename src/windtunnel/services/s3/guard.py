@@ -6,37 +6,16 @@ judged the same way for each operation; a bucket that is not there is told befor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
 from windtunnel.kernel.context import Authorize, Context, Need
 from windtunnel.kernel.errors import AwsError
+from windtunnel.kernel.lazy import LazyKeys
 from windtunnel.kernel.records import Tx
 from windtunnel.services.s3.buckets import Bucket, no_such_bucket
 from windtunnel.services.s3.objects import NULL, Current, ListedCurrent, ListedNoncurrent, Noncurrent, Version, object_key, version_key
-
-
-class Keys(Mapping[str, Any]):
-    """Condition keys that are looked up in the store only if a policy's condition asks for any."""
-
-    def __init__(self, find: Callable[[], dict[str, Any]]) -> None:
-        self._find = find
-        self._found: dict[str, Any] | None = None
-
-    def _all(self) -> dict[str, Any]:
-        if self._found is None:
-            self._found = self._find()
-        return self._found
-
-    def __getitem__(self, key: str) -> Any:
-        return self._all()[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._all())
-
-    def __len__(self) -> int:
-        return len(self._all())
 
 
 def the_bucket(ctx: Context, name: str, expected_owner: str | None = None) -> Bucket:
@@ -82,7 +61,7 @@ def on_object(*actions: str, versioned: tuple[str, ...] = ()) -> Authorize:
     ) -> list[Need]:
         found = the_bucket(ctx, bucket, expected_bucket_owner)
         named = versioned if version_id is not None and versioned else actions
-        context = Keys(lambda: _existing(ctx.tx, bucket, key, version_id))
+        context = LazyKeys(lambda: _existing(ctx.tx, bucket, key, version_id))
         return [need(ctx, found, action, key, context) for action in named]
 
     return authorize
