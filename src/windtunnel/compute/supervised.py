@@ -58,8 +58,9 @@ class _Turn:
 class _Live:
     """A boot that this process attends to."""
 
-    def __init__(self, handle: Handle) -> None:
-        self.handle = handle
+    handle: Handle
+
+    def __init__(self) -> None:
         self.closers: list[Callable[[], None]] = []
         self.watchers: list[Watcher] = []
         self.ended = threading.Event()
@@ -161,47 +162,46 @@ class SupervisedDriver:
 
     def _boot(self, spec: SandboxSpec, token: str, boot: Boot) -> Handle:
         boot.path.mkdir(parents=True, mode=0o700)
-        try:
-            runtime, ip, kinds = self._prepare(spec, boot)
-            identity = {"driver": self.name, "id": spec.id, "token": token, "directory": str(boot.sandbox), "ip": ip}
-            order = {"identity": identity, "lock": str(boot.sandbox / "lock"), "kinds": kinds, "runtime": runtime}
-            handshake.write_private(boot.path / "boot.json", order)
-            return self._launch(boot, kinds)
-        except SandboxError:
-            shutil.rmtree(boot.path, ignore_errors=True)
-            raise
-
-    def _launch(self, boot: Boot, kinds: list[ListenerKind]) -> Handle:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours:
             with theirs:
-                shim = handshake.spawn(boot, theirs)
-            live: _Live | None = None
+                shim = handshake.spawn(boot, theirs)  # it comes up while we prepare
+            live = _Live()
             try:
-                ours.settimeout(CREATE_SECONDS)
-                _, sockets = handshake.receive(ours, boot)
-                live = self._serve_all(boot, kinds, sockets)
-                ours.settimeout(START_SECONDS)
-                ours.send(b"go")
-                handshake.receive(ours, boot)
-                handle = boot.handle()
-                if handle is None:
-                    raise SandboxError(f"sandbox {boot.sandbox.name}: its supervisor lost its record")
+                kinds = self._write_order(spec, token, boot)
+                live.handle = self._hand_shake(boot, ours, live, kinds)
             except (SandboxError, OSError) as problem:
                 ours.close()  # the supervisor hears the end of it and cleans up
-                if live is not None:
-                    _close_all(live)
+                _close_all(live)
                 handshake.await_end(shim)
-                raise SandboxError(str(problem)) from problem
-        live.handle = handle
+                shutil.rmtree(boot.path, ignore_errors=True)
+                raise problem if isinstance(problem, SandboxError) else SandboxError(str(problem)) from problem
         self._watch_supervisor(boot, live)
+        return live.handle
+
+    def _write_order(self, spec: SandboxSpec, token: str, boot: Boot) -> list[ListenerKind]:
+        runtime, ip, kinds = self._prepare(spec, boot)
+        identity = {"driver": self.name, "id": spec.id, "token": token, "directory": str(boot.sandbox), "ip": ip}
+        order = {"identity": identity, "lock": str(boot.sandbox / "lock"), "kinds": kinds, "runtime": runtime}
+        handshake.write_private(boot.path / "boot.json", order)
+        return kinds
+
+    def _hand_shake(self, boot: Boot, supervisor: socket.socket, live: _Live, kinds: list[ListenerKind]) -> Handle:
+        supervisor.settimeout(CREATE_SECONDS)
+        supervisor.send(b"order")
+        _, sockets = handshake.receive(supervisor, boot)
+        self._serve_all(boot, kinds, sockets, live)
+        supervisor.settimeout(START_SECONDS)
+        supervisor.send(b"go")
+        handshake.receive(supervisor, boot)
+        handle = boot.handle()
+        if handle is None:
+            raise SandboxError(f"sandbox {boot.sandbox.name}: its supervisor lost its record")
         return handle
 
-    def _serve_all(self, boot: Boot, kinds: list[ListenerKind], sockets: list[socket.socket]) -> _Live:
-        live = _Live(_NO_HANDLE)
+    def _serve_all(self, boot: Boot, kinds: list[ListenerKind], sockets: list[socket.socket], live: _Live) -> None:
         for kind, listener in zip(kinds, sockets, strict=True):
             live.closers.append(self._serve(boot.sandbox.name, kind, listener))
-        return live
 
     # -- attending to what runs
 
@@ -262,13 +262,14 @@ class SupervisedDriver:
             if boot.key in self._live:
                 return
         kinds: list[ListenerKind] = (boot.order() or {"kinds": []})["kinds"]
+        live = _Live()
+        live.handle = handle
         try:
-            live = self._serve_all(boot, kinds, handshake.ask_for_listeners(boot) if kinds else [])
+            self._serve_all(boot, kinds, handshake.ask_for_listeners(boot) if kinds else [], live)
         except (OSError, SandboxError):
             if supervisor_alive(handle):
                 raise
-            live = _Live(handle)  # it ended meanwhile; the watch below records that
-        live.handle = handle
+            # else it ended meanwhile; the watch records that
         self._watch_supervisor(boot, live)
 
     def running(self) -> list[Handle]:
@@ -427,11 +428,6 @@ class SupervisedDriver:
             turn = self._turns.setdefault(sandbox_id, _Turn())
         with turn.lock:
             yield
-
-
-_NO_HANDLE = Handle(
-    driver="", id="", token="", directory="", pid=0, start_time=0, boot_id="", shim_pid=0, shim_start_time=0, ip=None, started_at=0.0
-)
 
 
 def _close_all(live: _Live) -> None:

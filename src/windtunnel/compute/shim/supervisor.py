@@ -1,7 +1,8 @@
 """One boot from its creation to its record: `python -I -S -c '...supervisor.main()'`, cwd the boot's directory, fd 3 the cloud.
 
     cloud                                supervisor
-    writes boot.json, starts it    ->
+    starts it, writes boot.json
+    says "order"                   ->
                                          lock, mount, create, connect; state.json phase "created"
                                    <-    {"created": state} and the listeners as file descriptors
     records what it must, says "go" ->
@@ -223,6 +224,7 @@ def main() -> None:
     os.chdir(sys.argv[1])
     os.set_inheritable(3, False)
     cloud = socket.socket(fileno=3)
-    with open("boot.json") as f:
-        order = json.load(f)
-    Supervisor(cloud, order).run()
+    if cloud.recv(16) == b"order":
+        with open("boot.json") as f:
+            order = json.load(f)
+        Supervisor(cloud, order).run()
