@@ -14,7 +14,7 @@ from botocore.credentials import Credentials
 
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.principal import Credential, Principal
-from windtunnel.wire import sigv4
+from windtunnel.wire import gitauth, sigv4
 from windtunnel.wire.autherrors import basic
 from windtunnel.wire.signing import presign, sign_git, sign_request
 
@@ -424,7 +424,7 @@ def test_git_credentials(host: str, token: str) -> None:
     path = "/v1/repos/demo"
     user, password = sign_git(key, host, path, region="eu-west-1", now=NOW)
     lookup = lookup_of(key)
-    assert sigv4.verify_git(user, password, host, path, "eu-west-1", lookup, NOW + 1) is key
+    assert gitauth.verify_git(user, password, host, path, "eu-west-1", lookup, NOW + 1) is key
     refused = [
         (user, password, host, "/v1/repos/other", NOW),
         (user, password[:-1] + ("0" if password[-1] != "0" else "1"), host, path, NOW),
@@ -437,7 +437,7 @@ def test_git_credentials(host: str, token: str) -> None:
     ]
     for name, word, at, where, now in refused:
         with pytest.raises(AwsError):
-            sigv4.verify_git(name, word, at, where, "eu-west-1", lookup, now)
+            gitauth.verify_git(name, word, at, where, "eu-west-1", lookup, now)
 
 
 def test_the_clis_credential_helper_is_accepted() -> None:
@@ -445,7 +445,7 @@ def test_the_clis_credential_helper_is_accepted() -> None:
     for host in ("git-codecommit.eu-west-1.amazonaws.com", "127.0.0.1:4566"):
         password = helper_password(host, "/v1/repos/demo", key)
         signed_at = datetime.strptime(password.partition("Z")[0], "%Y%m%dT%H%M%S").replace(tzinfo=UTC).timestamp()
-        assert sigv4.verify_git("AKIDEXAMPLE", password, host, "/v1/repos/demo", "eu-west-1", lookup_of(key), signed_at) is key
+        assert gitauth.verify_git("AKIDEXAMPLE", password, host, "/v1/repos/demo", "eu-west-1", lookup_of(key), signed_at) is key
         assert basic(signed_at)[:-1] == password.partition("Z")[0]
 
 
@@ -454,7 +454,7 @@ def test_the_clis_credential_helper_is_accepted() -> None:
     [("Basic YTpiOmM=", ("a", "b:c")), ("basic YTo=", ("a", "")), ("Basic !!", None), ("Basic YQ==", None), ("Bearer x", None), ("", None)],
 )
 def test_basic_credentials(header: str, expected: tuple[str, str] | None) -> None:
-    assert sigv4.basic_credentials(header) == expected
+    assert gitauth.basic_credentials(header) == expected
 
 
 def version_2(method: str, url: str, token: str = "", headers: dict[str, str] | None = None, expires: int = 60) -> str:

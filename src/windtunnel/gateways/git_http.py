@@ -25,7 +25,7 @@ from windtunnel.kernel.git import ZERO, GitHost, Moved, Opened, Update
 from windtunnel.kernel.principal import Principal
 from windtunnel.kernel.records import Tx
 from windtunnel.kernel.scope import Scope as CloudScope
-from windtunnel.wire.sigv4 import verify_git
+from windtunnel.wire.gitauth import verify_git
 
 log = logging.getLogger("windtunnel.git")
 Scope = dict[str, Any]

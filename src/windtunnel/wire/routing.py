@@ -49,12 +49,16 @@ class Router:
         self._protocols: dict[str, tuple[str, ...]] = {}
         self._versions: dict[tuple[str, str], str] = {}
         self._known: dict[str, Route] = {}
+        self._rest_services: dict[str, list[tuple[str, str]]] = {}
         self._rest: dict[str, RestTable] = {}
         for name in registered:
             meta = load_metadata(name)
             self._protocols[name] = tuple(meta.protocols)
             self._by_signing.setdefault(meta.signing_name, []).append(name)
             self.signing_names[name] = meta.signing_name
+            for protocol in meta.protocols:
+                if protocol.startswith("rest-"):
+                    self._rest_services.setdefault(meta.signing_name, []).append((name, protocol))
             if meta.target_prefix:
                 self._targets[meta.target_prefix] = name
             if "query" in meta.protocols or "ec2" in meta.protocols:
@@ -131,15 +135,15 @@ class Router:
         raise not_built(self._named(service) if service else "the service of version " + version, operation)
 
     def _by_rest(self, service: str | None, method: str, host: str, raw_path: str, raw_query: str, headers: Mapping[str, str]) -> Route:
-        names = self._by_signing.get(service, []) if service is not None else (["s3"] if "s3" in self.registered else [])
-        rest = [name for name in names if any(protocol.startswith("rest-") for protocol in self._protocols[name])]
+        rest = self._rest_services.get(service or "s3", ())
         if not rest:
+            names = self._by_signing.get(service or "s3", [])
             if service is None:
                 raise AwsError("MissingAuthenticationToken", "Request is missing Authentication Token", status=403)
             if names:
                 raise AwsError("UnknownOperationException", status=404)
             raise not_built(self._named(service), f"{method} {unquote(raw_path)[:128]}")
-        for name in rest:
+        for name, protocol in rest:
             bucket = bucket_of_host(host) if name == "s3" else None
             path = f"/{bucket}{raw_path}" if bucket else raw_path
             found = self._table(name).match(method, path, parse_query(raw_query) if raw_query else _NO_QUERY, headers)
@@ -147,8 +151,8 @@ class Router:
                 operation, params = found
                 if operation not in self.registered[name]:
                     raise not_built(name, operation)
-                return Route(name, operation, params, next(p for p in self._protocols[name] if p.startswith("rest-")))
-        if rest == ["s3"]:
+                return Route(name, operation, params, protocol)
+        if rest[0][0] == "s3":
             extra = {"Method": method, "ResourceType": "OBJECT" if raw_path.strip("/").count("/") else "BUCKET"}
             raise AwsError("MethodNotAllowed", "The specified method is not allowed against this resource.", status=405, extra=extra)
         raise AwsError("UnknownOperationException", status=404)

@@ -21,7 +21,8 @@ from windtunnel.wire.canonical import (
     signing_key,
     string_to_sign,
 )
-from windtunnel.wire.sigv4 import Headers, git_signature
+from windtunnel.wire.gitauth import git_signature
+from windtunnel.wire.sigv4 import Headers
 
 
 def sign_request(

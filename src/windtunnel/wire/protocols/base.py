@@ -81,8 +81,13 @@ def _pairs(raw: str, decode: Callable[[str], str]) -> list[tuple[str, str]]:
     for piece in raw.split("&"):
         if piece:
             name, _, value = piece.partition("=")
-            pairs.append((decode(name), decode(value)))
+            pairs.append((_plain(name) or decode(name), _plain(value) or decode(value)))
     return pairs
+
+
+def _plain(text: str) -> str:
+    """Text that needs no decoding, else nothing."""
+    return text if "%" not in text and "+" not in text else ""
 
 
 def malformed(message: str) -> NoReturn:

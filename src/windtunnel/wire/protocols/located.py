@@ -26,6 +26,7 @@ _SIGNING = re.compile(
 _HOISTED = ("content-type", "content-md5")  # S3's URLs of version 2 carry these two as parameters
 # x-amz- headers that belong to the transfer, whichever the operation.
 _TRANSFER = re.compile(r"x-amz-(?:date|content-sha256|security-token|decoded-content-length|trailer|user-agent|te|checksum-.*|sdk-.*)\Z")
+_ALWAYS = frozenset(("x-amz-date", "x-amz-content-sha256", "x-amz-security-token"))  # found without the pattern
 _HEADER_ITEM = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^,]*?))\s*(?:,|\Z)')
 
 
@@ -76,7 +77,13 @@ def compile_located(operation: OperationModel, tree: Node) -> Callable[[RawReque
             take_header = headers.get(wire)
             if take_header is not None:
                 take_header(value, out)
-            elif wire.startswith("x-") and not header(wire, value, out) and wire.startswith("x-amz-") and not _TRANSFER.match(wire):
+            elif (
+                wire.startswith("x-")
+                and wire not in _ALWAYS
+                and not header(wire, value, out)
+                and wire.startswith("x-amz-")
+                and not _TRANSFER.match(wire)
+            ):
                 refuse(wire)
 
     return read

@@ -6,6 +6,7 @@ the body answers without a body.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -48,7 +49,7 @@ _S3_ROOTS = {
 }
 
 Body = Callable[[dict[str, Any]], "str | bytes | None"]
-Heading = Callable[[dict[str, Any], "list[Header]"], None]
+Heading = Callable[[Any, "list[Header]"], None]
 
 
 def compile_encoder(operation: OperationModel, strict: bool) -> Callable[[dict[str, Any], str], Response]:
@@ -67,8 +68,10 @@ def compile_encoder(operation: OperationModel, strict: bool) -> Callable[[dict[s
         headers: list[Header] = [(id_header, request_id.encode())]
         if strict and not known.issuperset(result):
             raise UnknownResultMember(f"{operation_name}: {', '.join(sorted(result.keys() - known))}")
-        for heading in headings:
-            heading(result, headers)
+        for name, value in result.items():
+            heading = headings.get(name)
+            if heading is not None and value is not None:
+                heading(value, headers)
         body = body_of(result) if body_of is not None else None
         code = result.get(status_member) or status if status_member else status
         if "ContentRange" in result:
@@ -150,16 +153,16 @@ def _location_constraint(result: dict[str, Any]) -> str:
     return f"{_XML}<LocationConstraint{_S3_NAMESPACE}>{escape(value)}</LocationConstraint>"
 
 
-def _headings(service: ServiceModel, shape: Shape, where: str, strict: bool) -> list[Heading]:
-    headings = []
+def _headings(service: ServiceModel, shape: Shape, where: str, strict: bool) -> dict[str, Heading]:
+    headings: dict[str, Heading] = {}
     for name, ref in shape.members.items():
         target = service.shape(ref.shape)
         wire = (ref.location_name or name).lower()
         if ref.location == "headers":
-            headings.append(_prefixed(name, wire))
+            headings[name] = _prefixed(wire)
         elif ref.location == "header":
             wanted = text.PYTHON_TYPES.get(target.type, object) if strict else object
-            headings.append(_header(name, wire, _header_text(service, ref, target), wanted, where))
+            headings[name] = _header(wire, _header_text(service, ref, target), wanted, f"{where}.{name}")
     return headings
 
 
@@ -181,27 +184,28 @@ def _header_text(service: ServiceModel, ref: Ref, shape: Shape) -> Callable[[Any
     return write
 
 
-def _header(name: str, wire: str, convert: Callable[[Any], str], wanted: type | tuple[type, ...], where: str) -> Heading:
+def _header(wire: str, convert: Callable[[Any], str], wanted: type | tuple[type, ...], where: str) -> Heading:
     key = wire.encode()
 
-    def write(result: dict[str, Any], headers: list[Header]) -> None:
-        value = result.get(name)
-        if value is not None:
-            if not isinstance(value, wanted):
-                raise UnknownResultMember(f"{where}.{name} is {type(value).__name__}")
-            headers.append((key, header_bytes(convert(value))))
+    def write(value: Any, headers: list[Header]) -> None:
+        if not isinstance(value, wanted):
+            raise UnknownResultMember(f"{where} is {type(value).__name__}")
+        headers.append((key, header_bytes(convert(value))))
 
     return write
 
 
-def _prefixed(name: str, prefix: str) -> Heading:
-    def write(result: dict[str, Any], headers: list[Header]) -> None:
-        for key, value in (result.get(name) or {}).items():
-            headers.append((header_bytes(prefix + key.lower()), header_bytes(value)))
+def _prefixed(prefix: str) -> Heading:
+    def write(value: Any, headers: list[Header]) -> None:
+        for key, item in value.items():
+            headers.append((header_bytes(prefix + key.lower()), header_bytes(item)))
 
     return write
+
+
+_LINE_ENDS = re.compile("[\r\n\0]")
 
 
 def header_bytes(value: str) -> bytes:
     """A header's bytes: UTF-8, and nothing in it that could end the line."""
-    return value.replace("\r", " ").replace("\n", " ").replace("\0", " ").encode("utf-8")
+    return _LINE_ENDS.sub(" ", value).encode("utf-8") if not value.isprintable() else value.encode("utf-8")

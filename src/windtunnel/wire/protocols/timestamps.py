@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from calendar import timegm
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(\.\d{1,9})?)?\s*([Zz]|[+-]\d\d:?\d\d)?)?\Z")
 _BASIC = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z\Z")
@@ -64,6 +65,7 @@ def _instant(parts: tuple[str, ...]) -> float | None:
         return None
 
 
+@lru_cache(maxsize=4096)
 def render(value: float | datetime, fmt: str, *, millis: bool = False) -> str:
     """The text of an instant. millis: write `.000` even for whole seconds, as S3 and EC2 do."""
     seconds = value.timestamp() if isinstance(value, datetime) else value
