@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from driver_lab import ENDPOINT_PORT, Greeter, Machine, guest_file, machine
 
-from windtunnel.compute.driver import SandboxSpec
+from windtunnel.compute.driver import SandboxError, SandboxSpec
 
 pytestmark = pytest.mark.slow
 PROBE = Path(__file__).with_name("escape_probe.py").read_text()
@@ -225,6 +225,18 @@ def test_a_command_as_another_user_has_no_capabilities(runc_lab: Machine) -> Non
     handle = runc_lab.sh("one", "sleep 1000")
     result = runc_lab.driver.exec(handle, ("sh", "-c", "id -un; grep CapEff /proc/self/status; echo $HOME"), user="nobody")
     assert result.stdout == b"nobody\nCapEff:\t0000000000000000\n/nonexistent\n"
+
+
+def test_no_working_directory_leads_out(runc_lab: Machine) -> None:
+    """A descriptor that runc forgot to close would be a way to the host's files (CVE-2024-21626)."""
+    handle = runc_lab.sh("one", "ln -s /proc/self/fd /fds; echo ready; sleep 1000")
+    runc_lab.wait_output(handle, b"ready")
+    for number in range(3, 20):
+        for directory in (f"/proc/self/fd/{number}", f"/fds/{number}"):
+            result = runc_lab.driver.exec(handle, ("ls", "../../../../.."), cwd=directory)
+            assert result.code in (126, 127), f"{directory}: {result.stdout!r}"
+    with pytest.raises(SandboxError):
+        runc_lab.sh("two", "ls ../../..", cwd="/proc/self/fd/7")
 
 
 def test_links_in_a_kept_disk_do_not_lead_our_files_out(runc_lab: Machine, tmp_path: Path) -> None:
