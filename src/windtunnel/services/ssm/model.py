@@ -1,4 +1,8 @@
-"""Parameter Store's records and rules. Pure."""
+"""Parameter Store's records and rules. Pure.
+
+Invariant: a parameter's record holds its current version only, so that reading it is one small read however long its history;
+the versions before it are records of their own (`Past`), at most `MAX_VERSIONS` in all.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +12,26 @@ from typing import Any, ClassVar
 import msgspec
 
 from windtunnel.kernel.errors import AwsError
-from windtunnel.kernel.records import Record, RecordScope
-from windtunnel.kernel.scope import Scope
+from windtunnel.kernel.records import Record, RecordScope, Tx
+from windtunnel.kernel.scope import Arn, Scope
 
 NAME = re.compile(r"[a-zA-Z0-9_.\-/]+\Z")
 MAX_LEVELS = 15
+MAX_NAME = 1011
 MAX_VERSIONS = 100
+MAX_TAGS = 50
+MAX_LABELS = 10
 MAX_VALUE = {"Standard": 4096, "Advanced": 8192}
+_LABEL = re.compile(r"(?!aws|ssm)[a-z_.\-][a-z0-9_.\-]{0,99}\Z", re.IGNORECASE)
+PATH_WORDS = (
+    'The parameter doesn\'t meet the parameter name requirements. The parameter name must begin with a forward slash "/".'
+    ' It can\'t be prefixed with "aws" or "ssm" (case-insensitive). It must use only letters, numbers, or the following symbols:'
+    " . (period), - (hyphen), _ (underscore). Special characters are not allowed. All sub-paths, if specified, must use the forward"
+    ' slash symbol "/". Valid example: /get/parameters2-/by1./path0_.'
+)
 
 
-class ParameterVersion(msgspec.Struct):
+class ParameterVersion(msgspec.Struct, frozen=True):
     """One value that a parameter had; modified in epoch seconds, user the ARN of who wrote it."""
 
     version: int
@@ -29,25 +43,42 @@ class ParameterVersion(msgspec.Struct):
     allowed_pattern: str = ""
     tier: str = "Standard"
     data_type: str = "text"
-    key_id: str = ""
 
 
 class Parameter(Record, kw_only=True):
-    """A parameter with its history, oldest first; the last entry is the current value."""
+    """A parameter as it is now. labels: label -> the version that it marks."""
 
     KIND: ClassVar[str] = "ssm.parameter"
     SCOPE: ClassVar[RecordScope] = "region"
 
     name: str
-    history: list[ParameterVersion]
+    current: ParameterVersion
     tags: dict[str, str] = {}
+    labels: dict[str, int] = {}
 
     def key(self) -> str:
         return self.name
 
-    @property
-    def current(self) -> ParameterVersion:
-        return self.history[-1]
+
+class Past(Record, kw_only=True):
+    """A version that a newer one has replaced."""
+
+    KIND: ClassVar[str] = "ssm.past-version"
+    SCOPE: ClassVar[RecordScope] = "region"
+
+    name: str
+    entry: ParameterVersion
+
+    def key(self) -> str:
+        return past_key(self.name, self.entry.version)
+
+
+def past_prefix(name: str) -> str:
+    return f"{name}\x00"
+
+
+def past_key(name: str, version: int) -> str:
+    return f"{past_prefix(name)}{version:020d}"
 
 
 def parameter_arn(scope: Scope, name: str) -> str:
@@ -55,50 +86,93 @@ def parameter_arn(scope: Scope, name: str) -> str:
     return scope.arn("ssm", f"parameter/{name.lstrip('/')}")
 
 
+def invalid(message: str) -> AwsError:
+    return AwsError("ValidationException", message)
+
+
 def check_name(name: str) -> None:
     """AWS's rules for a new parameter's name (API reference, PutParameter)."""
     if not NAME.match(name):
-        raise AwsError(
-            "ValidationException",
-            'Parameter name: can\'t be prefixed with "ssm" (case-insensitive). If formed as a path, it can consist of sub-paths divided by slash symbol; each sub-path can be formed as a mix of letters, numbers and the following 3 symbols .-_',
+        raise invalid(
+            'Parameter name: can\'t be prefixed with "ssm" (case-insensitive). If formed as a path, it can consist of sub-paths divided by'
+            " slash symbol; each sub-path can be formed as a mix of letters, numbers and the following 3 symbols .-_"
         )
     first = name.strip("/").split("/")[0].lower()
-    if first.startswith(("aws", "ssm")):
-        said = "aws" if first.startswith("aws") else "ssm"
-        raise AwsError("ValidationException", f'Parameter name: can\'t be prefixed with "{said}" (case-insensitive).')
+    if first.startswith("aws"):
+        if name.startswith("/"):
+            raise AwsError("AccessDeniedException", f"No access to reserved parameter name: {name}.")
+        raise invalid('Parameter name: can\'t be prefixed with "aws" (case-insensitive).')
+    if first.startswith("ssm"):
+        raise invalid('Parameter name: can\'t be prefixed with "ssm" (case-insensitive).')
     if "/" in name and not name.startswith("/"):
-        raise AwsError("ValidationException", "Parameter name must be a fully qualified name.")
+        raise invalid("Parameter name must be a fully qualified name.")
+    if len(name) > MAX_NAME:
+        raise invalid(f"Parameter name: the maximum length is {MAX_NAME} characters.")
     if name.count("/") > MAX_LEVELS:
-        raise AwsError("HierarchyLevelLimitExceededException", "A parameter hierarchy can have a maximum of 15 levels.")
+        raise AwsError("HierarchyLevelLimitExceededException", f"A parameter hierarchy can have a maximum of {MAX_LEVELS} levels.")
+
+
+def check_path(path: str) -> None:
+    if not path.startswith("/") or not NAME.match(path) or "//" in path:
+        raise invalid(PATH_WORDS)
 
 
 def check_value(value: str, tier: str, allowed_pattern: str) -> None:
+    if not value:
+        raise invalid(
+            "1 validation error detected: Value '' at 'value' failed to satisfy constraint: Member must have length greater than or equal to 1"
+        )
     limit = MAX_VALUE[tier]
     if len(value.encode()) > limit:
-        raise AwsError("ValidationException", f"{tier} tier parameters support a maximum parameter value of {limit} characters.")
+        raise invalid(
+            f"{tier} tier parameters support a maximum parameter value of {limit} characters."
+            + (
+                " To create a larger parameter value, upgrade the parameter to use the advanced-parameter tier."
+                if tier == "Standard"
+                else ""
+            )
+        )
     if not allowed_pattern:
         return
     try:
         matches = re.fullmatch(allowed_pattern, value)
     except re.error as error:
-        raise AwsError(
-            "InvalidAllowedPatternException", f"The pattern {allowed_pattern} is not a valid regular expression: {error}."
-        ) from error
+        words = f"The pattern {allowed_pattern} is not a valid regular expression: {error}."
+        raise AwsError("InvalidAllowedPatternException", words) from error
     if matches is None:
         raise AwsError(
             "ParameterPatternMismatchException", f"Parameter value, cannot be validated against allowedPattern: {allowed_pattern}"
         )
 
 
-def described(scope: Scope, parameter: Parameter, entry: ParameterVersion, selector: str = "") -> dict[str, Any]:
+def chosen_tier(asked: str | None, value: str, old: ParameterVersion | None) -> str:
+    """The tier of a new version: an advanced parameter never goes back, and only Intelligent-Tiering goes up by itself."""
+    if old is not None and old.tier == "Advanced":
+        if asked == "Standard":
+            raise invalid(
+                "This parameter uses the advanced-parameter tier. You can't downgrade a parameter from the advanced-parameter tier to the"
+                " standard-parameter tier. If necessary, you can delete the advanced parameter and recreate it as a standard parameter."
+            )
+        return "Advanced"
+    if asked == "Advanced" or (asked == "Intelligent-Tiering" and len(value.encode()) > MAX_VALUE["Standard"]):
+        return "Advanced"
+    return "Standard"
+
+
+def valid_label(label: str) -> bool:
+    """Letters, digits and `._-`, at most 100; not beginning with a digit, `aws` or `ssm`."""
+    return _LABEL.match(label) is not None
+
+
+def described(arn: str, name: str, entry: ParameterVersion, selector: str = "") -> dict[str, Any]:
     """The Parameter shape that Get* return."""
     reply: dict[str, Any] = {
-        "Name": parameter.name,
+        "Name": name,
         "Type": entry.type,
         "Value": entry.value,
         "Version": entry.version,
         "LastModifiedDate": entry.modified,
-        "ARN": parameter_arn(scope, parameter.name),
+        "ARN": arn,
         "DataType": entry.data_type,
     }
     if selector:
@@ -106,18 +180,27 @@ def described(scope: Scope, parameter: Parameter, entry: ParameterVersion, selec
     return reply
 
 
-def split_selector(name: str) -> tuple[str, str]:
-    """`/a/b:3` -> (`/a/b`, `:3`); an ARN's own colons do not count."""
+def split_selector(scope: Scope, name: str) -> tuple[str, str]:
+    """`/a/b:3` -> (`/a/b`, `:3`); an ARN of this account and region stands for its name. "" for an ARN of elsewhere."""
     if name.startswith("arn:"):
-        resource = name.split(":parameter", 1)[-1]
+        arn = Arn.parse(name)
+        if arn is None or not arn.resource.startswith("parameter/"):
+            raise invalid(f"Invalid parameter ARN: {name}")
+        if (arn.service, arn.region, arn.account) != ("ssm", scope.region, scope.account):
+            return "", ""
+        resource = arn.resource.removeprefix("parameter")
         name = resource if resource.count("/") > 1 else resource.lstrip("/")
     base, colon, selector = name.partition(":")
     return base, colon + selector
 
 
-def selected(parameter: Parameter, selector: str) -> ParameterVersion | None:
-    """The version that `:N` names, or the current one without a selector."""
+def selected(tx: Tx, parameter: Parameter, selector: str) -> ParameterVersion | None:
+    """The version that `:N` or `:label` names, or the current one without a selector."""
     if not selector:
         return parameter.current
     wanted = selector[1:]
-    return next((entry for entry in parameter.history if str(entry.version) == wanted), None)
+    version = int(wanted) if wanted.isascii() and wanted.isdigit() else parameter.labels.get(wanted)
+    if version is None or version == parameter.current.version:
+        return parameter.current if version is not None else None
+    past = tx.get(Past, past_key(parameter.name, version))
+    return None if past is None else past.entry
