@@ -182,6 +182,17 @@ def test_a_role_that_may_not_look_at_instances(world: World) -> None:
     assert ROLE in info["errorInformation"]["message"]
 
 
+def test_a_run_that_breaks_fails_the_deployment_and_frees_the_group(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.set_up(1)
+    fleet, world.fleet = world.fleet, None  # type: ignore[assignment]
+    broken = world.deploy()
+    info = until(lambda: (i := world.info(broken))["status"] == "Failed" and i, what="the failure")
+    assert info["errorInformation"]["code"] == "INTERNAL_ERROR"
+    assert "codedeploy.deployment" in caplog.text
+    world.fleet = fleet
+    assert world.drive(world.deploy())["status"] == "Succeeded"
+
+
 def test_one_active_deployment_a_group(world: World) -> None:
     world.set_up(1)
     first = world.deploy()
@@ -208,6 +219,35 @@ def test_an_agent_that_stays_silent_fails_after_five_minutes(world: World) -> No
     assert info["errorInformation"]["code"] == "HEALTH_CONSTRAINTS"
     target = world.api("GetDeploymentTarget", deployment_id=deployment, target_id=A)["deploymentTarget"]["instanceTarget"]
     assert target["lifecycleEvents"][0]["diagnostics"]["message"].startswith("CodeDeploy agent was not able to receive the lifecycle event")
+
+
+def test_a_group_that_is_deleted_in_the_middle_lets_its_deployment_end(world: World) -> None:
+    world.set_up(2, auto_rollback_configuration=ON_FAILURE)
+    world.drive(world.deploy("good.zip"))
+    deployment = world.begun(world.deploy("next.zip"))
+    world.work(A)
+    world.api("DeleteDeploymentGroup", application_name="shop", deployment_group_name="web")
+    world.failing = {(B, "Install")}
+    assert world.drive(deployment)["status"] == "Succeeded"
+    assert "rollbackInfo" not in world.info(deployment)
+    world.api("CreateDeploymentGroup", application_name="shop", deployment_group_name="web", service_role_arn=ROLE)
+    assert world.api("ListDeployments", application_name="shop", deployment_group_name="web")["deployments"] == []
+
+
+def test_every_line_of_a_deployment_has_its_cause_and_its_place(world: World) -> None:
+    world.set_up(1, auto_rollback_configuration=ON_FAILURE)
+    world.drive(world.deploy("good.zip"))
+    world.failing = {(A, "Install")}
+    bad = world.deploy("bad.zip")
+    rollback = world.drive(bad)["rollbackInfo"]["rollbackDeploymentId"]
+    world.failing = set()
+    world.drive(rollback)
+    lines = [line.text for line in world.cloud.read(lambda ctx: ctx.tx.find(TrailLine, "cause", f"deployment:{bad}"))]
+    words = ["was created by arn:aws:iam", "Install (scripts/Install.sh) failed", "ended: Failed", "was created by codeDeployRollback"]
+    words += ["is rolled back by", "s3://artifacts/good.zip is deployed on", "ended: Succeeded"]
+    assert len(lines) == len(words)
+    for line, word in zip(lines, words, strict=True):
+        assert word in line
 
 
 # -- stopping ---------------------------------------------------------------------------------------------------------

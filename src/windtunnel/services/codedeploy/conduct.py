@@ -62,6 +62,13 @@ def over_signal(deployment_id: str) -> str:
     return f"codedeploy.over:{deployment_id}"
 
 
+def forget_group(ctx: Context, group: Group) -> None:
+    """Delete a group with what it knows of its instances; its deployments stay to be read, and one that runs goes on to its end."""
+    for state in ctx.tx.scan(HostState, prefix=f"{group.id}/"):
+        ctx.tx.delete(HostState, state.key())
+    ctx.tx.delete(Group, group.key())
+
+
 # -- beginning --------------------------------------------------------------------------------------------------------
 
 
@@ -94,8 +101,8 @@ def create(ctx: Context, group: Group, config: Config, revision: Location, **mem
     ctx.tx.put(group)
     _use_revision(ctx, deployment)
     ctx.start_job("codedeploy.deployment", f"codedeploy/{ctx.scope.account}/{ctx.scope.region}/{new_id}", deployment_id=new_id)
-    said = f"deployment {new_id} of {shown(revision)} to {group.application}/{group.name} was created by {deployment.creator}"
-    trail(ctx, subjects(deployment), said)
+    who = ctx.principal.arn if deployment.creator == "user" else deployment.creator
+    trail(ctx, subjects(deployment), f"deployment {new_id} of {shown(revision)} to {group.application}/{group.name} was created by {who}")
     return deployment
 
 
@@ -254,6 +261,8 @@ def _settle(ctx: Context, deployment: Deployment, target: Target, result: Result
         healthy = target.status == "Succeeded"
         state = HostState(group_id=deployment.group_id, instance=target.instance, digest=digest(deployment.revision), healthy=healthy)
         ctx.tx.put(state)
+        if healthy:
+            trail(ctx, subjects(deployment, target.instance), f"{shown(deployment.revision)} is deployed on {target.instance}")
 
 
 def _last_line(log: str) -> str:

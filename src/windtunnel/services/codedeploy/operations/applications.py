@@ -6,6 +6,7 @@ from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.registry import reads, writes
 from windtunnel.services.codedeploy.authorize import on_all, on_application, on_applications
+from windtunnel.services.codedeploy.conduct import forget_group
 from windtunnel.services.codedeploy.lookups import application_of, batch, check_application_name, page
 from windtunnel.services.codedeploy.model.records import Application, Deployment, Group, Revision
 from windtunnel.services.codedeploy.operations.tags import checked_tags
@@ -93,7 +94,7 @@ def _rename(ctx: Context, application: Application, name: str) -> None:
 def delete_application(ctx: Context, application_name: str) -> Reply:
     check_application_name(application_name)
     for group in ctx.tx.scan(Group, prefix=f"{application_name}/"):
-        ctx.tx.delete(Group, group.key())
+        forget_group(ctx, group)
     for revision in ctx.tx.scan(Revision, prefix=f"{application_name}/"):
         ctx.tx.delete(Revision, revision.key())
     ctx.tx.delete(Application, application_name)

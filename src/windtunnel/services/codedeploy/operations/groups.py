@@ -15,6 +15,7 @@ from windtunnel.services.codedeploy.authorize import (
     on_groups,
     updating_group,
 )
+from windtunnel.services.codedeploy.conduct import forget_group
 from windtunnel.services.codedeploy.lookups import (
     application_of,
     batch,
@@ -235,7 +236,9 @@ def _rename(ctx: Context, group: Group, name: str) -> None:
 def delete_deployment_group(ctx: Context, application_name: str, deployment_group_name: str) -> Reply:
     check_application_name(application_name)
     check_group_name(deployment_group_name)
-    ctx.tx.delete(Group, f"{application_name}/{deployment_group_name}")
+    group = ctx.tx.get(Group, f"{application_name}/{deployment_group_name}")
+    if group is not None:
+        forget_group(ctx, group)
     return {"hooksNotCleanedUp": []}
 
 
