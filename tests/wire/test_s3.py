@@ -304,3 +304,24 @@ def test_presigned_urls_read_and_write(door: Door, s3: Any, cloud: InProcessClou
     forged = get.replace("/k?", "/other?")
     assert door._send(AWSRequest("GET", forged).prepare()).status_code == 403
     assert urlsplit(get).path == "/box/k"
+
+
+def test_presigned_urls_of_version_4(door: Door, s3: Any) -> None:
+    import boto3
+    from botocore.awsrequest import AWSRequest
+    from botocore.config import Config
+
+    s3.put_object(Bucket="box", Key="k", Body=b"0123456789")
+    signer = boto3.client(
+        "s3",
+        region_name="us-east-1",
+        endpoint_url=s3.meta.endpoint_url,
+        aws_access_key_id=door.root[0],
+        aws_secret_access_key=door.root[1],
+        config=Config(signature_version="s3v4"),
+    )
+    get = signer.generate_presigned_url("get_object", Params={"Bucket": "box", "Key": "k"})
+    assert "X-Amz-Signature=" in get
+    answer = door._send(AWSRequest("GET", get, headers={"range": "bytes=2-4"}).prepare())
+    assert (answer.status_code, answer.content, answer.headers["content-range"]) == (206, b"234", "bytes 2-4/10")
+    assert door._send(AWSRequest("GET", get.replace("Expires=3600", "Expires=36000")).prepare()).status_code == 403
