@@ -196,6 +196,7 @@ class WindtunnelCloud:
 
     async def shut_down(self) -> None:
         """End in order; nothing that was accepted is lost, for everything is recorded."""
+        self.closing.set()
         self.engine.close()
         await self.writer.close()
         self.store.close()

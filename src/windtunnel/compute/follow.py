@@ -46,34 +46,27 @@ class _Followed:
 
 
 class Follower:
-    """driver: called when the first sandbox is followed, so that an idle cloud needs none."""
+    """driver: called when the first sandbox is followed, so that an idle cloud needs none. closing: set when the cloud ends."""
 
-    def __init__(self, driver: Callable[[], Driver]) -> None:
+    def __init__(self, driver: Callable[[], Driver], closing: threading.Event) -> None:
         self._driver = driver
+        self._closing = closing
         self._followed: dict[tuple[str, str], _Followed] = {}
         self._wake = threading.Condition()
         self._woken = False
-        self._closed = False
         self._thread: threading.Thread | None = None
 
     def follow(self, handle: Handle, offset: int, sink: Sink) -> None:
         """Begin at a log offset (0, or one that `take` was given). A boot that is followed already is left alone. Any thread."""
         with self._wake:
             key = (handle.id, handle.token)
-            if self._closed or key in self._followed:
+            if self._closing.is_set() or key in self._followed:
                 return
             self._followed[key] = _Followed(handle, offset, sink)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
                 self._thread.start()
             self._kick()
-
-    def close(self) -> None:
-        with self._wake:
-            self._closed = True
-            self._kick()
-        if self._thread is not None:
-            self._thread.join(10)
 
     def _kick(self) -> None:
         self._woken = True
@@ -84,7 +77,7 @@ class Follower:
         while True:
             began = time.monotonic()
             with self._wake:
-                if self._closed:
+                if self._closing.is_set():
                     return
                 self._woken = False
                 current = dict(self._followed)
@@ -134,7 +127,7 @@ class Follower:
         error = future.exception()
         if error is None:
             return True
-        if not self._closed:
+        if not self._closing.is_set():
             log.error("what sandbox %s printed could not be recorded and is tried again: %s", one.handle.id, error, exc_info=error)
         one.not_before = time.monotonic() + AFTER_FAILURE
         return False
@@ -143,7 +136,7 @@ class Follower:
         """At least as long as the pass took; without end when there is nobody to follow."""
         now = time.monotonic()
         with self._wake:
-            if self._closed or self._woken:
+            if self._closing.is_set() or self._woken:
                 return
             if not self._followed:
                 self._wake.wait()

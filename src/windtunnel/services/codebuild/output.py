@@ -103,17 +103,17 @@ def record(ctx: Context, build_id: str, messages: list[Message], rest: bytes, of
     lines: list[Line] = []
     tail = deque(output.tail, TAIL_LINES)
     changed = False
+    at = int(build.started * 1000)
     for message in messages:
         if message.log is None:
             changed = True
             apply(ctx, build, message, tail)
             continue
-        at = min(max(message.t, build.started), ctx.now + 1)  # the sandbox is the user's: its clock is not believed
-        lines.append((int(at * 1000), message.log))
+        at = max(at, int(min(message.t, ctx.now + 1) * 1000))  # the sandbox is the user's: its clock is not believed
+        lines.append((at, message.log))
         if not message.log.startswith("[Container] ") and message.log.strip():
             tail.append(message.log[:TAIL_WIDTH])
     trouble = build.log_trouble
-    lines.sort(key=lambda line: line[0])
     write_log(ctx, build, lines)
     if changed or build.log_trouble != trouble:
         ctx.tx.put(build)

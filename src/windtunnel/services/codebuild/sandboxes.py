@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from windtunnel.compute.driver import Driver, Handle, SandboxSpec
 from windtunnel.compute.follow import Follower
 from windtunnel.services.codebuild.model import Build, BuildOutput
@@ -21,8 +23,8 @@ STOP_GRACE = 1.0
 class Sandboxes:
     def __init__(self, cloud: Any) -> None:
         self._cloud = cloud
-        self._follower = Follower(lambda: cloud.part("compute"))
-        self._image_ready = False
+        self._follower = Follower(lambda: cloud.part("compute"), cloud.part("closing"))
+        self._image = ""
         self._image_turn = threading.Lock()
 
     @property
@@ -33,10 +35,9 @@ class Sandboxes:
     def start(self, spec: SandboxSpec, token: str, progress: Callable[[str], None]) -> Handle:
         """Boot a build's sandbox. progress: told what is done while the stock image is made, once on a machine. SandboxError."""
         with self._image_turn:
-            if not self._image_ready:
-                self._cloud.part("images").ensure_stock(progress)
-                self._image_ready = True
-        return self._driver.start(spec, token)
+            if not self._image:
+                self._image = self._cloud.part("images").ensure_stock(progress)
+        return self._driver.start(msgspec.structs.replace(spec, image=self._image), token)
 
     def stop(self, handle: Handle) -> None:
         self._driver.stop(handle, STOP_GRACE)
@@ -56,6 +57,3 @@ class Sandboxes:
                 build = tx.within(account, region).get(Build, output.build)
                 if build is not None:
                     self.follow(account, region, build, output)
-
-    def close(self) -> None:
-        self._follower.close()

@@ -41,7 +41,7 @@ def project_of(given: str) -> str:
 
 
 def on_build(action: str) -> Any:
-    def authorize(ctx: Context, id: str, **_: Any) -> list[Need]:
+    def authorize(ctx: Context, id: str = "", **_: Any) -> list[Need]:
         return [need(ctx, action, build_id(id).split(":")[0])]
 
     return authorize
