@@ -48,7 +48,9 @@ def on_repository(action: str, member: str = "repository_name") -> Any:
     """Permission on one repository; tag conditions see its tags."""
 
     def authorize(ctx: Context, **args: Any) -> list[Need]:
-        name = args[member]
+        name = args.get(member)
+        if name is None:  # GetBranch's model does not require it
+            raise AwsError("RepositoryNameRequiredException", "A repository name is required.")
         repo = ctx.tx.get(Repository, name)
         tags = {f"aws:ResourceTag/{k}": v for k, v in (repo.tags if repo else {}).items()}
         if repo is None and "tags" in args:

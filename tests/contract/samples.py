@@ -1,0 +1,241 @@
+"""Plausible input for any operation, made from its model: the least that a client can send, and that plus one member.
+
+Values of the same name are the same everywhere (`roleArn` is a role, `repositoryName` the seeded repository), so that a call
+reaches as far into an operation as one can without knowing it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness import ACCOUNT, REGION
+from windtunnel.wire.models import OperationModel, Ref, ServiceModel, Shape
+from windtunnel.wire.protocols.patterns import compiled_pattern
+
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/Deploy"
+POLICY = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}'
+TRUST = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":["ec2.amazonaws.com","codebuild.amazonaws.com","codedeploy.amazonaws.com","codepipeline.amazonaws.com","events.amazonaws.com"]},"Action":"sts:AssumeRole"}]}'
+KNOWN: dict[str, Any] = {
+    "assumerolepolicydocument": TRUST,
+    "bucket": "bucket",
+    "key": "key",
+    "copysource": "bucket/key",
+    "document": POLICY,
+    "eventpattern": '{"source":["aws.codecommit"]}',
+    "groupname": "group",
+    "instanceprofilename": "Web",
+    "loggroupname": "group",
+    "logstreamname": "stream",
+    "policyarn": f"arn:aws:iam::{ACCOUNT}:policy/P",
+    "policydocument": POLICY,
+    "policyname": "p",
+    "policy": POLICY,
+    "projectname": "project",
+    "repositoryname": "repo",
+    "rolearn": ROLE,
+    "servicerole": ROLE,
+    "servicerolearn": ROLE,
+    "rolename": "Deploy",
+    "rolesessionname": "session",
+    "applicationname": "app",
+    "deploymentgroupname": "fleet",
+    "deploymentconfigname": "CodeDeployDefault.OneAtATime",
+    "username": "alice",
+    "servicename": "codecommit.amazonaws.com",
+    "permissionsboundary": "arn:aws:iam::aws:policy/PowerUserAccess",
+    "branchname": "main",
+    "bucketname": "bucket",
+    "pipelinename": "pipeline",
+    "eventbusname": "default",
+    "rule": "rule",
+    "computetype": "BUILD_GENERAL1_SMALL",
+    "image": "aws/codebuild/standard:7.0",
+    "artifacts.type": "NO_ARTIFACTS",
+    "source.type": "S3",
+    "source.location": "bucket/key",
+    "scheduleexpression": "rate(5 minutes)",
+    "buildspec": "version: 0.2\nphases:\n  build:\n    commands: [true]\n",
+    "commitid": "0" * 40,
+    "imageid": "ami-0123456789abcdef0",
+    "instanceid": "i-0123456789abcdef0",
+    "instanceids": ["i-0123456789abcdef0"],
+    "resources": ["i-0123456789abcdef0"],
+    "mincount": 1,
+    "maxcount": 1,
+    "instancetype": "t3.micro",
+    "tagkeys": ["k"],
+    "versionid": "v1",
+}
+ALSO = {
+    "codebuild.RetryBuild": "id",
+    "codecommit.GetBranch": "repositoryName branchName",
+    "codedeploy.UpdateApplication": "applicationName newApplicationName",
+    "codedeploy.CreateDeployment": "deploymentGroupName revision",
+    "ec2.RunInstances": "ImageId InstanceType",
+    "ec2.CreateTags": "Resources Tags",
+    "ec2.DeleteTags": "Resources Tags",
+    "events.PutRule": "EventPattern",
+    "logs.DescribeLogStreams": "logGroupName",
+    "logs.FilterLogEvents": "logGroupName",
+    "logs.GetLogEvents": "logGroupName",
+    "ssm.PutParameter": "Type",
+    **{f"iam.{verb}{what}": "UserName" for verb in ("Create", "Delete", "Update", "List") for what in ("AccessKey", "AccessKeys")},
+}
+"""Members without which a call ends before it has begun, by operation."""
+SAMPLE_BLOB = b"alpha"
+IN_SERVICE: dict[str, Any] = {
+    "iam.groupname": "devs",
+    "s3.versionid": "null",
+    "codecommit.resourcearn": f"arn:aws:codecommit:{REGION}:{ACCOUNT}:repo",
+    "codedeploy.resourcearn": f"arn:aws:codedeploy:{REGION}:{ACCOUNT}:application:app",
+    "codepipeline.resourcearn": f"arn:aws:codepipeline:{REGION}:{ACCOUNT}:pipeline",
+    "codepipeline.name": "pipeline",
+    "events.resourcearn": f"arn:aws:events:{REGION}:{ACCOUNT}:rule/rule",
+    "events.name": "rule",
+    "logs.resourcearn": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:group",
+    "ssm.resourcetype": "Parameter",
+    "ssm.resourceid": "/parameter",
+    "ssm.name": "/parameter",
+    "ssm.names": ["/parameter"],
+    "ssm.path": "/",
+    "codebuild.name": "project",
+    "codebuild.names": ["project"],
+    "codebuild.ids": ["project:00000000-0000-0000-0000-000000000000"],
+    "codebuild.id": "project:00000000-0000-0000-0000-000000000000",
+    "codedeploy.deploymentid": "d-ABCDEFGH1",
+    "codedeploy.deploymentids": ["d-ABCDEFGH1"],
+    "codepipeline.pipelineexecutionid": "00000000-0000-0000-0000-000000000000",
+}
+PLAUSIBLE: Any = object()
+STRINGS = (
+    "alpha-1",
+    "alpha1",
+    "Alpha",
+    "a",
+    "1",
+    "1.0",
+    "{}",
+    "/alpha",
+    "arn:aws:iam::123456789012:role/Deploy",
+    "arn:aws:s3:::bucket/key",
+    "123456789012",
+    "00000000-0000-0000-0000-000000000000",
+    "AKIAXXXXXXXXXXXXXXXX",
+    "0" * 32,
+    "0" * 40,
+    "0" * 64,
+    "2030-01-01T00:00:00Z",
+    "https://example.com/",
+    "a@example.com",
+    "i-0123456789abcdef0",
+    "AWS",
+    "aws:s3",
+)
+
+
+class Samples:
+    """Values for one service's shapes."""
+
+    def __init__(self, model: ServiceModel) -> None:
+        self.model = model
+
+    def minimal(self, operation: OperationModel) -> dict[str, Any]:
+        """The required members only."""
+        return self._structure(operation.input_shape, ())
+
+    def usual(self, operation: OperationModel) -> dict[str, Any]:
+        """The required members, and those that AWS asks for although its model does not say so."""
+        extra = ALSO.get(f"{self.model.name}.{operation.name}", "").split()
+        return self.minimal(operation) | {name: self.value(operation.input_shape.members[name], name, ()) for name in extra}
+
+    def with_member(self, operation: OperationModel, path: str) -> dict[str, Any]:
+        """The required members, and the one at the path (wire/coverage.py's syntax) with all that it stands in."""
+        return self.with_value(operation, path, PLAUSIBLE)
+
+    def with_value(self, operation: OperationModel, path: str, value: Any) -> dict[str, Any]:
+        """As with_member, the value given."""
+        steps = path.replace("[]", ".[]").replace("{}", ".{}").split(".")
+        found: dict[str, Any] = self._along(operation.input_shape, steps, (), value)
+        return found
+
+    def value(self, ref: Ref, name: str, above: tuple[str, ...]) -> Any:
+        """A value of the shape that a member of this name may have."""
+        shape = self.model.shape(ref.shape)
+        known = self._known(name, above)
+        if known is not None and _fits(known, shape):
+            return known
+        if shape.type == "structure":
+            return self._structure(shape, (*above, name))
+        if shape.type == "list":
+            assert shape.member is not None
+            element = self._something(shape.member, name.removesuffix("s"), above)
+            return [element] * max(1, int(shape.min or 1))
+        if shape.type == "map":
+            assert shape.key is not None and shape.value is not None
+            return {self.value(shape.key, "", above): self.value(shape.value, "", above)}
+        return _scalar(shape)
+
+    def _known(self, name: str, above: tuple[str, ...]) -> Any:
+        lower = name.lower()
+        places = (f"{self.model.name}.{lower}" if not above else "", f"{above[-1].lower()}.{lower}" if above else "")
+        for place in places:
+            if place in IN_SERVICE or place in KNOWN:
+                return IN_SERVICE.get(place, KNOWN.get(place))
+        return KNOWN.get(lower)
+
+    def _structure(self, shape: Shape, above: tuple[str, ...]) -> dict[str, Any]:
+        names = shape.required or (list(shape.members)[:1] if shape.union else [])
+        return {name: self.value(shape.members[name], name, above) for name in names if len(above) < 12}
+
+    def _along(self, shape: Shape, steps: list[str], above: tuple[str, ...], value: Any) -> Any:
+        head, rest = steps[0], steps[1:]
+        ref = {"[]": shape.member, "{}": shape.value}.get(head) or shape.members[head]
+        if rest and rest != ["*"]:
+            inner = self._along(self.model.shape(ref.shape), rest, above if head in ("[]", "{}") else (*above, head), value)
+        else:
+            inner = self._something(ref, head, above) if value is PLAUSIBLE else value
+        if head == "[]":
+            return [inner] * max(1, int(shape.min or 1))
+        if head == "{}":
+            assert shape.key is not None
+            return {self.value(shape.key, "", above): inner}
+        return {head: inner} if shape.union else self._structure(shape, above) | {head: inner}
+
+    def _something(self, ref: Ref, name: str, above: tuple[str, ...]) -> Any:
+        """A value that leaves a trace in every protocol: an empty structure has none in a form."""
+        shape = self.model.shape(ref.shape)
+        found = self.value(ref, name, above)
+        if found == {} and shape.members:
+            first, below = next(iter(shape.members.items()))
+            return {first: self.value(below, first, (*above, name))}
+        return found
+
+
+def _fits(value: Any, shape: Shape) -> bool:
+    if shape.type in ("integer", "long"):
+        return isinstance(value, int)
+    if shape.type == "list":
+        return isinstance(value, list)
+    return shape.type == "string" and isinstance(value, str) and _allowed(value, shape)
+
+
+def _allowed(text: str, shape: Shape) -> bool:
+    if shape.enum:
+        return text in shape.enum
+    if len(text) < (shape.min or 0) or len(text) > (shape.max or 1 << 30):
+        return False
+    pattern = compiled_pattern(shape.pattern) if shape.pattern else None
+    return pattern is None or pattern.matches(text) is not None
+
+
+def _scalar(shape: Shape) -> Any:
+    if shape.type == "string":
+        if shape.enum:
+            return shape.enum[0]
+        padded = [text.ljust(int(shape.min or 0), "a") for text in STRINGS]
+        return next((text for text in (*STRINGS, *padded) if _allowed(text, shape)), "alpha-1")
+    if shape.type in ("integer", "long"):
+        return max(1, int(shape.min or 0))
+    if shape.type in ("float", "double"):
+        return float(max(1, shape.min or 0))
+    return {"boolean": True, "timestamp": 1_900_000_000, "blob": SAMPLE_BLOB}.get(shape.type, "alpha-1")
