@@ -152,7 +152,7 @@ def _artifacts(node: Reader) -> ArtifactSpec:
 
 
 def compose(text: str) -> Any:
-    """The node tree of a YAML text, scalars as they are written."""
+    """The node tree of a YAML text, scalars as they are written. By PyYAML's own parser: libyaml's crashes on deep nesting."""
     if len(text) > MAX_BYTES:
         raise SpecError(f"Invalid buildspec: it is longer than {MAX_BYTES} bytes")
     if _DIST_PACKAGES not in sys.path:
@@ -160,7 +160,7 @@ def compose(text: str) -> Any:
     import yaml
 
     try:
-        return yaml.compose(text, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))
+        return yaml.compose(text, Loader=yaml.BaseLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}: " if mark is not None else ""
