@@ -339,6 +339,50 @@ def test_a_killed_supervisor_is_told_as_a_lost_boot(real_lab: Machine) -> None:
     assert isinstance(real_lab.driver.status(handle), Exited)
 
 
+def test_a_sandbox_that_cannot_be_had_does_not_hide_the_others(real_lab: Machine, caplog: pytest.LogCaptureFixture) -> None:
+    """One supervisor does not answer: stopped here, as by a debugger or a failing disk."""
+    stuck, fine = real_lab.start("a-stuck", WAITS), real_lab.start("b-fine", WAITS)
+    control = next((Path(stuck.directory) / "boots").iterdir()) / "control"
+    hidden = control.with_name("hidden")
+    control.rename(hidden)
+    try:
+        running = real_lab.restart()
+        assert fine in running
+        if real_lab.confines:
+            assert stuck not in running
+            assert "a-stuck is left alone" in caplog.text
+    finally:
+        hidden.rename(control)
+
+
+def test_a_start_whose_service_fails_leaves_nothing(runc_lab: Machine) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("the server is going down")
+
+    greeter, runc_lab.greeter = runc_lab.greeter, broken  # type: ignore[assignment]
+    runc_lab.restart()
+    with pytest.raises(RuntimeError):
+        runc_lab.start("one", WAITS)
+    runc_lab.greeter = greeter
+    runc_lab.restart()
+    handle = runc_lab.start("one", WAITS)
+    assert runc_lab.driver.running() == [handle]
+
+
+def test_a_record_that_the_machine_s_crash_cut_short_counts_as_never_started(real_lab: Machine) -> None:
+    handle = real_lab.start("one", Program(b"hello\n"))
+    real_lab.exited(handle)
+    real_lab.driver.close()
+    [boot] = (Path(handle.directory) / "boots").iterdir()
+    (boot / "state.json").write_text('{"phase": "started", "id": "one"}')
+    (boot / "exit.json").unlink()
+    real_lab.driver = real_lab.make()
+    assert real_lab.driver.recover() == []
+    again = real_lab.start("one", Program(b"hello\n"))
+    real_lab.exited(again)
+    assert real_lab.output(again) == b"hello\n"
+
+
 def test_many_at_once(real_lab: Machine) -> None:
     handles: list[Handle] = []
     threads = [

@@ -107,6 +107,15 @@ def test_a_disk_that_is_full_costs_whole_frames(tmp_path: Path) -> None:
     assert [data for _, _, data in log.parse((tmp_path / "log").read_bytes())] == [b"kept", b"after"]
 
 
+def test_a_log_has_a_limit(tmp_path: Path) -> None:
+    writer = log.Writer(str(tmp_path / "log"), limit=50)
+    for data in (b"kept", b"x" * 40, b"after"):
+        writer.write(log.STDOUT, data)
+    writer.close()
+    assert writer.dropped == 40
+    assert [data for _, _, data in log.parse((tmp_path / "log").read_bytes())] == [b"kept", b"after"]
+
+
 # -- the guest's disk, from outside
 
 

@@ -54,7 +54,10 @@ class Boot:
         state = self.state()
         if state is None or state.pop("phase") != "started":
             return None
-        return msgspec.convert(state, Handle)
+        try:
+            return msgspec.convert(state, Handle)
+        except msgspec.ValidationError:
+            return None  # the machine went down while it was written
 
     def exited(self) -> Exited | None:
         record = _read(self.path / "exit.json")

@@ -258,7 +258,7 @@ class Driver(Protocol):
 
         Offsets are opaque but for 0, the beginning; use only those returned. Safe while the guest writes: only whole frames are
         seen. The offset unchanged means nothing more yet; and nothing more ever, if `status` said Exited before the call.
-        An unknown boot has no frames.
+        An unknown boot has no frames. A log holds 1 GiB; what is printed after that is dropped, and `Exited.reason` says how much.
         """
         ...
 

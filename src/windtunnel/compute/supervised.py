@@ -7,6 +7,7 @@ holds what belongs to this process (listeners' service, watches). So a new proce
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import shutil
 import signal
@@ -40,12 +41,13 @@ from windtunnel.compute.driver import (
     check_spec,
 )
 from windtunnel.compute.handshake import END_SECONDS
-from windtunnel.compute.shim import log
+from windtunnel.compute.shim import log as frames_file
 from windtunnel.compute.watcher import ExitWatcher
 
+log = logging.getLogger("windtunnel.compute")
 CREATE_SECONDS = 120.0
 START_SECONDS = 60.0
-_STREAMS: dict[int, Stream] = {log.STDOUT: "stdout", log.STDERR: "stderr"}
+_STREAMS: dict[int, Stream] = {frames_file.STDOUT: "stdout", frames_file.STDERR: "stderr"}
 
 
 class _Turn:
@@ -167,15 +169,19 @@ class SupervisedDriver:
             with theirs:
                 shim = handshake.spawn(boot, theirs)  # it comes up while we prepare
             live = _Live()
+            runs = False
             try:
                 kinds = self._write_order(spec, token, boot)
                 live.handle = self._hand_shake(boot, ours, live, kinds)
-            except (SandboxError, OSError) as problem:
-                ours.close()  # the supervisor hears the end of it and cleans up
-                _close_all(live)
-                handshake.await_end(shim)
-                shutil.rmtree(boot.path, ignore_errors=True)
-                raise problem if isinstance(problem, SandboxError) else SandboxError(str(problem)) from problem
+                runs = True
+            except OSError as problem:
+                raise SandboxError(str(problem)) from problem
+            finally:
+                if not runs:
+                    ours.close()  # the supervisor hears the end of it and cleans up
+                    _close_all(live)
+                    handshake.await_end(shim)
+                    shutil.rmtree(boot.path, ignore_errors=True)
         self._watch_supervisor(boot, live)
         return live.handle
 
@@ -200,8 +206,14 @@ class SupervisedDriver:
         return handle
 
     def _serve_all(self, boot: Boot, kinds: list[ListenerKind], sockets: list[socket.socket], live: _Live) -> None:
-        for kind, listener in zip(kinds, sockets, strict=True):
-            live.closers.append(self._serve(boot.sandbox.name, kind, listener))
+        ours = list(sockets)
+        try:
+            for kind in kinds:
+                live.closers.append(self._serve(boot.sandbox.name, kind, ours[0]))
+                ours.pop(0)  # the service's from now on
+        finally:
+            for listener in ours:
+                listener.close()
 
     # -- attending to what runs
 
@@ -283,7 +295,11 @@ class SupervisedDriver:
         for sandbox in sorted(self._sandboxes.iterdir()):
             with self._in_line(sandbox.name):
                 for boot in boots_of(sandbox):
-                    handle = self._known(boot)
+                    try:
+                        handle = self._known(boot)
+                    except (SandboxError, OSError) as problem:
+                        log.warning("sandbox %s is left alone: %s", sandbox.name, problem)
+                        continue  # one that cannot be had must not keep the others from being found
                     if handle is not None and boot.exited() is None:
                         running.append(handle)
         return running
@@ -320,15 +336,15 @@ class SupervisedDriver:
         except FileNotFoundError:
             return [], offset
         try:
-            data = os.pread(fd, max(limit, log.HEADER.size), offset)
-            if len(data) >= log.HEADER.size:
-                first = log.HEADER.size + log.HEADER.unpack_from(data)[1]
+            data = os.pread(fd, max(limit, frames_file.HEADER.size), offset)
+            if len(data) >= frames_file.HEADER.size:
+                first = frames_file.HEADER.size + frames_file.HEADER.unpack_from(data)[1]
                 if first > len(data):
                     data = os.pread(fd, first, offset)
         finally:
             os.close(fd)
-        frames = [LogFrame(micros / 1e6, _STREAMS[stream], payload) for micros, stream, payload in log.parse(data)]
-        return frames, offset + sum(log.HEADER.size + len(frame.data) for frame in frames)
+        frames = [LogFrame(micros / 1e6, _STREAMS[stream], payload) for micros, stream, payload in frames_file.parse(data)]
+        return frames, offset + sum(frames_file.HEADER.size + len(frame.data) for frame in frames)
 
     def orphans(self, known_ids: Collection[str]) -> list[str]:
         return sorted({entry.name for entry in self._sandboxes.iterdir()}.union(self._reserved()).difference(known_ids))

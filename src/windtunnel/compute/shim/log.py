@@ -19,23 +19,27 @@ import time
 from collections.abc import Iterator
 
 HEADER = struct.Struct(">QIB3x")
+LIMIT = 1 << 30
+"""A log holds a gigabyte: a guest that prints for ever fills this file and not the machine's disk."""
+
 STDOUT = 1
 STDERR = 2
 
 
 class Writer:
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, limit: int = LIMIT) -> None:
+        self._limit = limit
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._last = 0
         self.dropped = 0
 
     def write(self, stream: int, data: bytes) -> None:
-        """Append one frame. What the disk has no room for is dropped and counted: a guest must not hang on our full disk."""
+        """Append one frame. What there is no room for is dropped and counted: a guest must not hang on our full disk."""
         self._last = max(self._last, time.time_ns() // 1000)
         frame = HEADER.pack(self._last, len(data), stream) + data
         before = os.fstat(self._fd).st_size
         try:
-            written = os.write(self._fd, frame)
+            written = os.write(self._fd, frame) if before + len(frame) <= self._limit else 0
         except OSError:
             written = 0
         if written != len(frame):

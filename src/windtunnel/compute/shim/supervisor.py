@@ -186,7 +186,7 @@ class Supervisor:
                 "oom_killed": killed,
                 "ended_at": ended_at,
                 "memory_peak": peak,
-                "reason": f"{self._log.dropped} bytes of output were lost: the disk is full" if self._log.dropped else "",
+                "reason": f"{self._log.dropped} bytes of output were dropped: the log was full, or the disk" if self._log.dropped else "",
             },
             durable=True,
         )
