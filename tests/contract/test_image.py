@@ -180,6 +180,18 @@ def test_a_killed_service_with_restart_always_comes_back(instance: Instance) -> 
     instance.out("systemctl stop phoenix")
 
 
+def test_a_service_that_notifies_is_active_when_it_is_ready(instance: Instance) -> None:
+    program = (
+        "import os, socket, time; time.sleep(0.5); open('/tmp/ready', 'w').close();"
+        "socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b'READY=1', os.environ['NOTIFY_SOCKET']); time.sleep(600)"
+    )
+    instance.unit(
+        "slow",
+        f'[Service]\nType=notify\nUser=ec2-user\nExecStart=/usr/bin/python3 -c "{program}"\nExecStartPost=+/usr/bin/touch /root/post',
+    )
+    instance.out("systemctl start slow && test -e /tmp/ready && test -e /root/post && systemctl stop slow")
+
+
 def test_a_stop_takes_the_children_along_and_nobody_is_left_a_zombie(instance: Instance) -> None:
     instance.unit("family", "[Service]\nExecStart=/bin/sh -c 'sleep 7777 & sleep 7778'")
     instance.out("systemctl start family")

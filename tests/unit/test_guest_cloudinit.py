@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from windtunnel.guest import boot, cloudconfig, cloudinit
+from windtunnel.guest import boot, cloudconfig, cloudinit, tmpfiles
 from windtunnel.guest.cloudinit import Part, split
 
 ME = f"{pwd.getpwuid(os.getuid()).pw_name}:{grp.getgrgid(os.getgid()).gr_name}"
@@ -156,7 +156,5 @@ def test_the_boot_forgets_pid_files_and_sockets_and_nothing_else(tmp_path: Path)
 
 def test_tmpfiles_make_directories_and_skip_what_is_not_there_yet(tmp_path: Path) -> None:
     me = tmp_path.stat()
-    boot.apply_tmpfiles(
-        [f"d {tmp_path}/a/b 0750 {me.st_uid} {me.st_gid}", f"d {tmp_path}/c 0755 no-such-user -", "L /x - - - - y", "# comment"]
-    )
+    tmpfiles.apply([f"d {tmp_path}/a/b 0750 {me.st_uid} {me.st_gid}", f"d {tmp_path}/c 0755 no-such-user -", "L /x - - - - y", "# comment"])
     assert (tmp_path / "a/b").stat().st_mode & 0o777 == 0o750

@@ -100,6 +100,33 @@ def test_a_forking_service_whose_pid_file_never_comes_times_out() -> None:
     assert m.result == "timeout"
 
 
+def test_a_service_that_notifies_is_started_when_it_says_so() -> None:
+    m = machine("Type=notify", "ExecStart=/bin/web")
+    m.start(0)
+    assert m.spawned(10, True, 0) == []
+    assert m.active == "activating"
+    assert told(m.ready(0, 3)) == [Settled("start", True)]
+    assert (m.sub, m.main_pid) == ("running", 10)
+    assert m.ready(0, 4) == [], "saying it again changes nothing"
+
+
+def test_a_service_that_ends_before_it_notifies_has_failed() -> None:
+    m = machine("Type=notify", "ExecStart=/bin/web")
+    m.start(0)
+    m.spawned(10, True, 0)
+    m.exited(10, 0, "", 1)
+    assert Settled("start", False) in m.gone(1)
+    assert (m.sub, m.result) == ("failed", "protocol")
+
+
+def test_a_service_that_never_notifies_times_out() -> None:
+    m = machine("Type=notify", "ExecStart=/bin/web", "TimeoutStartSec=5")
+    m.start(0)
+    m.spawned(10, True, 0)
+    assert Kill("TERM", "all") in m.timer(5)
+    assert m.result == "timeout"
+
+
 def test_a_oneshot_is_done_when_its_last_command_is() -> None:
     m = machine("Type=oneshot", "ExecStart=/bin/a", "ExecStart=/bin/b")
     m.start(0)
@@ -269,6 +296,7 @@ EVENTS: list[Callable[[Machine, float], list[Action]]] = [
     lambda m, now: m.reload(now),
     lambda m, now: m.timer(now),
     lambda m, now: m.gone(now) if not (m.main_pid or m.control_pid) else [],
+    lambda m, now: m.ready(0, now) if m.main_pid else [],
     lambda m, now: m.exited(m.main_pid, 0, "", now) if m.main_pid else [],
     lambda m, now: m.exited(m.main_pid, 1, "", now) if m.main_pid else [],
     lambda m, now: m.exited(m.control_pid, 0, "", now) if m.control_pid else [],
@@ -282,6 +310,7 @@ EVENTS: list[Callable[[Machine, float], list[Action]]] = [
             ("ExecStart=/bin/a",),
             ("ExecStart=/bin/a", "Restart=always", "ExecStop=/bin/s", "ExecReload=/bin/r"),
             ("Type=oneshot", "ExecStart=/bin/a", "RemainAfterExit=yes", "ExecStop=/bin/s"),
+            ("Type=notify", "ExecStart=/bin/a", "ExecStartPost=/bin/p", "KillMode=process"),
             ("Type=forking", "PIDFile=/run/a", "ExecStart=/bin/a", "ExecStartPre=/bin/p", "KillMode=mixed"),
         ]
     ),

@@ -177,6 +177,19 @@ def test_a_daemon_without_a_pid_file_is_the_orphan_that_its_start_left() -> None
     assert lab.manager.show("web.service")["MainPID"] == "300"
 
 
+def test_ready_counts_from_any_process_of_the_service_and_from_no_other() -> None:
+    lab = Lab(web="[Service]\nType=notify\nExecStart=web", other="[Service]\nExecStart=other")
+    lab.ask("start", "web", "other")
+    assert lab.answers == []
+    lab.host.rows[500] = Process(500, 100, 100, 1, "S")
+    lab.manager.notified(101, "READY=1")
+    lab.manager.notified(100, "STATUS=soon")
+    assert lab.sub("web") == "start"
+    lab.manager.notified(500, "STATUS=up\nREADY=1\nMAINPID=500")
+    assert lab.answers == [{"web.service": "", "other.service": ""}]
+    assert lab.manager.show("web.service")["MainPID"] == "500"
+
+
 def test_stopping_everything_goes_backwards() -> None:
     lab = Lab(
         db="[Service]\nExecStart=db",

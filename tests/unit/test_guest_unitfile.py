@@ -98,6 +98,12 @@ def test_debians_nginx() -> None:
     assert unit.unsupported == ()
 
 
+def test_capabilities_that_a_sandbox_has_are_kept_and_others_named() -> None:
+    unit = service("a.service", parse(["[Service]\nExecStart=/bin/a\nAmbientCapabilities=CAP_NET_BIND_SERVICE CAP_SYS_ADMIN\n"]))
+    assert unit.capabilities == ("CAP_NET_BIND_SERVICE",)
+    assert unit.unsupported == ("AmbientCapabilities=CAP_SYS_ADMIN",)
+
+
 def test_what_is_not_enforced_is_named() -> None:
     unit = service("a.service", parse(["[Service]\nExecStart=/bin/a\nPrivateTmp=yes\nMemoryMax=1G\nX-Ours=1\n"]))
     assert unit.unsupported == ("PrivateTmp", "MemoryMax")
@@ -117,6 +123,11 @@ def test_what_is_not_enforced_is_named() -> None:
 def test_units_that_cannot_be_obeyed(text: str, complaint: str) -> None:
     with pytest.raises(BadUnit, match=complaint):
         service("a.service", parse([text]))
+
+
+def test_prefixes_of_a_command() -> None:
+    unit = service("a.service", parse(["[Service]\nExecStart=/bin/a\nExecStartPost=-+/bin/b\nExecStartPost=@/bin/c name x\n"]))
+    assert unit.start_post == (Command(("/bin/b",), optional=True, privileged=True), Command(("/bin/c", "x")))
 
 
 def test_several_commands_of_a_oneshot_on_one_line() -> None:

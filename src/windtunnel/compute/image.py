@@ -43,7 +43,7 @@ BUILD_LIMIT = 1200.0
 
 Progress = Callable[[str], None]
 
-AWS_LAUNCHER = """#!/usr/bin/python3
+AWS_LAUNCHER = """#!/usr/bin/python3 -I
 import sys
 sys.path.insert(0, "/opt/aws/lib")
 from awscli.clidriver import main

@@ -9,10 +9,11 @@ The invariant it keeps: repeatable; touches only what it owns (lines and files t
 from __future__ import annotations
 
 import os
-import pwd
 import socket
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+
+from windtunnel.guest import tmpfiles
 
 MARK = "# windtunnel: set at each boot"
 PASSED_ON = ("AWS_", "SSL_CERT_", "PIP_", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "GIT_CONFIG_", "CODE_COMMIT_")
@@ -25,8 +26,7 @@ def prepare(environment: Mapping[str, str]) -> None:
     forget_the_boot_before("/run")
     if os.path.exists("/run/cloud-init/status"):
         os.unlink("/run/cloud-init/status")
-    for folder in ("/usr/lib/tmpfiles.d", "/etc/tmpfiles.d"):
-        apply_tmpfiles(_lines_of(folder))
+    tmpfiles.create()
     pass_on({k: v for k, v in environment.items() if k.startswith(PASSED_ON)})
     name_the_host(socket.gethostname())
 
@@ -38,38 +38,6 @@ def forget_the_boot_before(top: str) -> None:
             path = os.path.join(folder, name)
             if name.endswith(".pid") or stat.S_ISSOCK(os.lstat(path).st_mode):
                 os.unlink(path)
-
-
-def _lines_of(folder: str) -> Iterable[str]:
-    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
-        if name.endswith(".conf"):
-            with open(f"{folder}/{name}", encoding="utf-8", errors="replace") as stream:
-                yield from stream.read().splitlines()
-
-
-def apply_tmpfiles(lines: Iterable[str]) -> None:
-    """tmpfiles.d(5) for the one thing that packages need at run time: directories (`d`, `D`)."""
-    for line in lines:
-        fields = line.split()
-        if len(fields) >= 2 and fields[0].rstrip("!+-=~^") in ("d", "D") and "%" not in fields[1]:
-            mode, user, group = [*fields[2:5], "-", "-", "-"][:3]
-            try:
-                os.makedirs(fields[1], exist_ok=True)
-                os.chmod(fields[1], int(mode.lstrip("~:"), 8) if mode != "-" else 0o755)
-                os.chown(fields[1], _id(user), _id(group, group=True))
-            except (KeyError, OSError):
-                # A line for a package that is only half installed: its own service will say what is missing.
-                continue
-
-
-def _id(name: str, group: bool = False) -> int:
-    if name.isdigit() or name == "-":
-        return 0 if name == "-" else int(name)
-    if group:
-        import grp
-
-        return grp.getgrnam(name).gr_gid
-    return pwd.getpwnam(name).pw_uid
 
 
 def pass_on(variables: Mapping[str, str]) -> None:

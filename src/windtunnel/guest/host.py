@@ -20,6 +20,7 @@ from windtunnel.guest.unitfile import BadUnit, Command, Service, environment_fil
 from windtunnel.guest.unitfile import service as read_service
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+NOTIFY_SOCKET = "/run/systemd/notify"
 # What the boot's environment does not pass to services: systemd gives them neither (systemd.exec(5)).
 OWN = ("HOME", "USER", "LOGNAME", "SHELL", "PWD", "OLDPWD", "SHLVL", "_", "TERM", "HOSTNAME")
 
@@ -100,6 +101,8 @@ class ThisMachine:
     def spawn(self, service: Service, command: Command, extra: Mapping[str, str]) -> int:
         identity = Identity(service)
         env = self._environment(service, identity, extra)
+        if service.type.startswith("notify"):
+            env["NOTIFY_SOCKET"] = NOTIFY_SOCKET
         argv = expand(command.words, env)
         if not argv:
             raise CannotSpawn(203, "the command is empty")
@@ -110,7 +113,8 @@ class ThisMachine:
             stdin = _open(opened, "/dev/null", os.O_RDONLY)
             stdout = self._output(opened, service, service.stdout, source)
             stderr = stdout if service.stderr == "inherit" else self._output(opened, service, service.stderr, source)
-            return spawn(service, identity, argv, env, (stdin, stdout, stderr))
+            runs_as = Identity(service._replace(user="", group="", groups=())) if command.privileged else identity
+            return spawn(service, runs_as, argv, env, (stdin, stdout, stderr))
         except OSError as error:
             raise CannotSpawn(209, f"Failed to set up standard output: {error.strerror}: {error.filename}") from None
         finally:

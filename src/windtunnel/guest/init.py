@@ -24,7 +24,7 @@ from collections.abc import Callable
 from typing import Any
 
 from windtunnel.guest import boot, unitdir
-from windtunnel.guest.host import ThisMachine
+from windtunnel.guest.host import NOTIFY_SOCKET, ThisMachine
 from windtunnel.guest.journal import LINE_LIMIT, Journal
 from windtunnel.guest.manager import CannotLoad, Manager
 from windtunnel.guest.unitfile import INFINITY, Service
@@ -32,7 +32,7 @@ from windtunnel.guest.unitfile import INFINITY, Service
 SOCKET = "/run/windtunnel/init.sock"
 LOG_SOCKET = "/dev/log"
 STOP_LIMIT = 8.0
-CHANGES = ("start", "stop", "restart", "reload", "kill", "daemon-reload", "reset-failed")
+CHANGES = ("start", "stop", "restart", "reload", "kill", "daemon-reload", "reset-failed", "set-environment", "unset-environment")
 
 
 class Init:
@@ -43,7 +43,8 @@ class Init:
         self.poll = select.epoll()
         self.readers: dict[int, Callable[[], None]] = {}
         self.journal = Journal()
-        self.manager = Manager(ThisMachine(self.journal, self.console, self.add_pipe), self.settled)
+        self.machine = ThisMachine(self.journal, self.console, self.add_pipe)
+        self.manager = Manager(self.machine, self.settled)
         self.booting = True
         self.stopping_until = INFINITY
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -194,12 +195,17 @@ class Init:
         os.chmod(SOCKET, 0o666)
         self.listener.listen(64)
         self.watch(self.listener.fileno(), self._accept)
-        if os.path.lexists(LOG_SOCKET):
-            os.unlink(LOG_SOCKET)
-        log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        log.bind(LOG_SOCKET)
-        os.chmod(LOG_SOCKET, 0o666)
+        log, notify = _datagrams(LOG_SOCKET), _datagrams(NOTIFY_SOCKET)
+        notify.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self.watch(log.fileno(), lambda: self._syslog(log))
+        self.watch(notify.fileno(), lambda: self._notified(notify))
+
+    def _notified(self, notify: socket.socket) -> None:
+        """The kernel says who sent it."""
+        data, ancillary, _, _ = notify.recvmsg(4096, socket.CMSG_SPACE(12))
+        for level, kind, content in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
+                self.manager.notified(struct.unpack("3i", content[:12])[0], data.decode("utf-8", "replace"))
 
     def _syslog(self, log: socket.socket) -> None:
         """A datagram of syslog(3): `<13>Nov 23 18:00:00 tag[pid]: text`."""
@@ -283,8 +289,24 @@ class Init:
         elif verb == "reset-failed":
             self.manager.reset_failed(names)
             reply({"errors": {}})
+        elif verb in ("set-environment", "unset-environment"):
+            for name, equals, value in (word.partition("=") for word in names):
+                self.machine.base.pop(name, None)
+                if equals and verb == "set-environment":
+                    self.machine.base[name] = value
+            reply({"errors": {}})
         else:
             reply({"error": f"Unknown command verb {verb}."})
+
+
+def _datagrams(path: str) -> socket.socket:
+    """A socket that anybody may send to."""
+    if os.path.lexists(path):
+        os.unlink(path)
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    made.bind(path)
+    os.chmod(path, 0o666)
+    return made
 
 
 def _os_name() -> str:

@@ -148,9 +148,12 @@ class Machine:
             self.control_pid = pid
             return []
         self.main_pid, self.main_code, self.main_status = pid, "", 0
-        if self.service.type == "oneshot":
-            return []
-        return self._started(now)
+        return self._started(now) if self.service.type in ("simple", "exec", "idle") else []
+
+    def ready(self, main_pid: int, now: float) -> list[Action]:
+        """A service of type notify says that it is (READY=1). main_pid: who its main process is, if it says that too."""
+        self.main_pid = main_pid or self.main_pid
+        return self._started(now) if self.sub == "start" and self.service.type.startswith("notify") else []
 
     def exited(self, pid: int, code: int, signal: str, now: float) -> list[Action]:
         """A process of this unit has ended; pid 0: the command that was to be spawned could not be."""
@@ -309,6 +312,8 @@ class Machine:
         if not clean:
             self._fail("signal" if signal else "exit-code")
         if self.sub == "start":
+            if clean and not oneshot:
+                self._fail("protocol")
             return [*said, *(self._next_command(now) if clean and oneshot else self._terminate(now))]
         if self.sub == "start-post" and not clean:
             return [*said, *self._terminate(now)]

@@ -258,6 +258,18 @@ class Manager:
                 self._advance()
                 return
 
+    def notified(self, sender: int, message: str) -> None:
+        """sd_notify(3): `sender` says READY=1, perhaps with MAINPID=."""
+        said = dict(line.partition("=")[::2] for line in message.splitlines())
+        if said.get("READY") != "1":
+            return
+        for unit in self.units.values():
+            if sender in (unit.machine.main_pid, unit.machine.control_pid) or (not unit.idle and sender in self._observe(unit)):
+                main = said.get("MAINPID", "")
+                self._carry_out(unit, unit.machine.ready(int(main) if main.isdigit() else 0, self.host.now()))
+                self._advance()
+                return
+
     def look(self) -> None:
         """After processes have ended: tell the machines that wait for theirs to be gone."""
         for unit in self.units.values():

@@ -122,6 +122,7 @@ _REASONS = {
     "exit-code": "the control process exited with error code",
     "signal": "a fatal signal was delivered to the control process",
     "timeout": "a timeout was exceeded",
+    "protocol": "the service did not take the steps required by its unit configuration",
     "start-limit-hit": "start of the service was attempted too often",
 }
 
@@ -317,6 +318,11 @@ def _tell(call: Call) -> int:
     return 0
 
 
+def _environment(call: Call) -> int:
+    ask(call.verb, call.names)
+    return 0
+
+
 def _power_off(call: Call) -> int:
     ask("list")
     if os.geteuid() != 0:
@@ -341,6 +347,7 @@ _VERBS = {
     "enable": _enable, "disable": _enable, "reenable": _enable, "mask": _mask, "unmask": _mask, "is-enabled": _is_enabled, "cat": _cat,
     "list-unit-files": _list_unit_files, "is-active": _is_state, "is-failed": _is_state, "status": _status, "show": _show,
     "list-units": _list_units, "kill": _kill, "daemon-reload": _tell, "daemon-reexec": lambda call: 0, "reset-failed": _tell,
+    "set-environment": _environment, "unset-environment": _environment,
     # Amazon Linux's preset is "disable": what a package brings starts when its user says so. Debian's packages ask for it.
     "preset": lambda call: 0,
     "poweroff": _power_off, "halt": _power_off, "is-system-running": _is_system_running,

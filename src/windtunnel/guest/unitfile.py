@@ -21,6 +21,13 @@ RESTARTS = ("no", "always", "on-success", "on-failure", "on-abnormal", "on-abort
 KILL_MODES = ("control-group", "mixed", "process", "none")
 CLEAN_SIGNALS = ("HUP", "INT", "TERM", "PIPE")
 
+# Those that a sandbox has, by their numbers in linux/capability.h.
+CAPABILITY = {
+    "CAP_CHOWN": 0, "CAP_DAC_OVERRIDE": 1, "CAP_FOWNER": 3, "CAP_FSETID": 4, "CAP_KILL": 5, "CAP_SETGID": 6, "CAP_SETUID": 7,
+    "CAP_SETPCAP": 8, "CAP_NET_BIND_SERVICE": 10, "CAP_NET_RAW": 13, "CAP_SYS_CHROOT": 18, "CAP_MKNOD": 27, "CAP_AUDIT_WRITE": 29,
+    "CAP_SETFCAP": 31,
+}  # fmt: skip
+
 # What acts, or only describes. Everything else in a [Service] section is logged as not enforced.
 # fmt: off
 _SERVICE = frozenset({
@@ -39,10 +46,11 @@ class BadUnit(ValueError):
 
 
 class Command(NamedTuple):
-    """One Exec line. words: unexpanded. optional: its failure does not count (`-`)."""
+    """One Exec line. words: unexpanded. optional: its failure does not count (`-`). privileged: runs as root, whatever User= says (`+`, `!`)."""
 
     words: tuple[str, ...]
     optional: bool = False
+    privileged: bool = False
 
 
 class Service(NamedTuple):
@@ -147,6 +155,7 @@ def service(name: str, sections: Sections) -> Service:
     timeout = reader.last("Service", "TimeoutSec")
     start_default = timeout or ("infinity" if kind == "oneshot" else "90")
     stdout = reader.last("Service", "StandardOutput") or "journal"
+    ambient = reader.words("Service", "AmbientCapabilities")
     return Service(
         name=name,
         description=reader.last("Unit", "Description") or name,
@@ -181,7 +190,7 @@ def service(name: str, sections: Sections) -> Service:
         identifier=reader.last("Service", "SyslogIdentifier"),
         umask=int(reader.last("Service", "UMask") or "0022", 8),
         nofile=_limit(reader.last("Service", "LimitNOFILE")),
-        capabilities=tuple(reader.words("Service", "AmbientCapabilities")),
+        capabilities=tuple(name for name in ambient if name in CAPABILITY),
         directories=reader.directories(),
         requires=reader.names("Requires", "Requisite", "BindsTo"),
         wants=reader.names("Wants"),
@@ -189,7 +198,10 @@ def service(name: str, sections: Sections) -> Service:
         before=reader.names("Before"),
         part_of=reader.names("PartOf", "BindsTo", "Requires"),
         conditions=reader.conditions(),
-        unsupported=tuple(key for key in sections.get("Service", {}) if key not in _SERVICE and not key.startswith("X-")),
+        unsupported=(
+            *(key for key in sections.get("Service", {}) if key not in _SERVICE and not key.startswith("X-")),
+            *(f"AmbientCapabilities={name}" for name in ambient if name not in CAPABILITY),
+        ),
     )
 
 
@@ -236,7 +248,7 @@ class _Reader:
                 prefix = part[0][: len(part[0]) - len(stripped)]
                 # "@" says that the second word is argv[0]; nobody here looks at argv[0], so it is left out.
                 rest = part[2:] if "@" in prefix else part[1:]
-                found.append(Command((stripped, *rest), "-" in prefix))
+                found.append(Command((stripped, *rest), "-" in prefix, "+" in prefix or "!" in prefix))
         return tuple(found)
 
     def directories(self) -> tuple[tuple[str, int], ...]:

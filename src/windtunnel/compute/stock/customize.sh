@@ -33,10 +33,16 @@ SITE
 # Installing a program does not enable it (Amazon Linux's preset); Debian's does.
 rm -rf "$root"/etc/systemd/system/*.wants "$root"/var/lib/systemd/deb-systemd-helper-enabled
 
-# systemctl and journalctl are the guest layer's: a systemd package that arrives as a dependency must not replace them.
-for tool in systemctl journalctl; do
-    chroot "$root" dpkg-divert --local --no-rename --divert "/usr/lib/windtunnel/$tool.debian" --add "/bin/$tool" >/dev/null
-    chroot "$root" dpkg-divert --local --no-rename --divert "/usr/lib/windtunnel/$tool.usr.debian" --add "/usr/bin/$tool" >/dev/null
+# systemctl, journalctl and PID 1 are the guest layer's. Packages that only want a part of systemd get that part alone.
+cat > "$root/etc/apt/preferences.d/windtunnel" <<'PIN'
+Package: systemd systemd-sysv
+Pin: release *
+Pin-Priority: -1
+PIN
+
+# Manual pages are left out, but packages put links to theirs (Java's alternatives).
+for section in 1 2 3 4 5 6 7 8; do
+    mkdir -p "$root/usr/share/man/man$section"
 done
 
 # An instance is its user's: pip may install into the system, as it may on Amazon Linux.
