@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -17,7 +18,7 @@ import pytest
 from driver_lab import ENDPOINT_PORT, Greeter, Machine, Other, eventually, guest_file, machine
 
 from windtunnel.compute.driver import Exited, Handle, SandboxError, SandboxSpec
-from windtunnel.compute.runc import RuncDriver
+from windtunnel.compute.network import Network
 
 pytestmark = pytest.mark.slow
 EATS = "python3 -c 'x = bytearray(300 << 20); print(len(x))'"
@@ -246,18 +247,21 @@ def test_an_image_that_changed_does_not_change_a_kept_disk(
 
 
 def test_nothing_is_left_after_remove(tmp_path: Path, stock_layers: Callable[[], list[Path]]) -> None:
-    before = machine_state()
     with machine("runc", tmp_path, stock_layers) as lab:
         for n in range(3):
             lab.sh(f"box-{n}", "sleep 1000 & sleep 1000", keep=n == 1)
         runs = lab.sh("ended", "true")
         lab.exited(runs)
         os.kill(lab.sh("orphaned", "sleep 1000").shim_pid, signal.SIGKILL)
+        names = kernel_names(lab)
+        assert names <= set(os.listdir("/sys/class/net")) | {cable(lab, "ended"), cable(lab, "orphaned")}
         for sandbox_id in lab.driver.orphans(()):
             lab.driver.remove(sandbox_id)
         assert traces(lab) == []
         lab.driver.close(remove_network=True)
-        assert machine_state() == before
+        assert not names & set(os.listdir("/sys/class/net"))
+        assert not [line for line in run("nft", "list", "tables").splitlines() if line.split()[-1] in names]
+        assert "windtunnel" not in Path("/proc/self/mountinfo").read_text()
         lab.driver = lab.make()
 
 
@@ -274,28 +278,31 @@ def test_a_deleted_cloud_s_subnet_is_free_again(tmp_path: Path, runc_lab: Machin
     with machine("runc", tmp_path / "forgotten", stock_layers) as forgotten:
         forgotten.exited(forgotten.sh("one", "true"))
         forgotten.driver.remove("one")
-        before = machine_state()["links"]
+        bridge = Network(forgotten.root).bridge
+        assert bridge in os.listdir("/sys/class/net")
         forgotten.driver.close()
         shutil.rmtree(tmp_path / "forgotten")
         runc_lab.sh("one", "true")
-        assert len(set(before) - set(machine_state()["links"])) == 1
+        assert bridge not in os.listdir("/sys/class/net")
         forgotten.driver = forgotten.make()
 
 
-def machine_state() -> dict[str, list[str]]:
-    """All that a sandbox could leave on the machine, of any cloud."""
-    return {
-        "mounts": [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if "windtunnel" in line],
-        "links": sorted(name for name in os.listdir("/sys/class/net") if name.startswith("wt")),
-        "tables": sorted(line for line in run("nft", "list", "tables").splitlines() if " wt" in line),
-    }
+def cable(lab: Machine, sandbox_id: str) -> str:
+    [boot] = (lab.root / "sandboxes" / sandbox_id / "boots").iterdir()
+    name: str = json.loads((boot / "boot.json").read_text())["runtime"]["network"]["veth"]
+    return name
+
+
+def kernel_names(lab: Machine) -> set[str]:
+    """The links and tables that this cloud has made: its bridge, and a cable for each sandbox."""
+    return {Network(lab.root).bridge, *(cable(lab, entry.name) for entry in (lab.root / "sandboxes").iterdir())}
 
 
 def traces(lab: Machine) -> list[str]:
     """What this cloud's sandboxes have in the kernel and on disk."""
-    assert isinstance(lab.driver, RuncDriver)
-    bridge = next((name for name in os.listdir("/sys/class/net") if name.startswith("wt") and belongs(lab, name)), None)
-    found = [f"link {name}" for name in os.listdir(f"/sys/class/net/{bridge}/brif")] if bridge else []
+    bridge = Network(lab.root).bridge
+    ports = Path(f"/sys/class/net/{bridge}/brif")
+    found = [f"link {port.name}" for port in ports.iterdir()] if ports.exists() else []
     found += [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/windtunnel/{bridge}/*") if path.is_dir()]
     for sub in ("sandboxes", "runc", "addresses", "trash"):
         found += [str(path) for path in (lab.root / sub).glob("*") if path.name != "one"]
@@ -303,11 +310,6 @@ def traces(lab: Machine) -> list[str]:
         if entry.name.isdigit() and str(lab.root) in command(entry) and int(entry.name) != os.getpid():
             found.append(f"process {entry.name}: {command(entry)}")
     return found
-
-
-def belongs(lab: Machine, bridge: str) -> bool:
-    subnet = str(lab.driver.subnet()).rsplit(".", 1)[0]
-    return f"inet {subnet}." in run("ip", "-4", "addr", "show", "dev", bridge)
 
 
 def command(entry: Path) -> str:
