@@ -10,8 +10,10 @@ from pipeline_world import World, world_at
 from pipelines import approval, build, deploy, full, pipeline, stage
 
 from harness import ACCOUNT, until
+from windtunnel.kernel.clock import FixedClock
 from windtunnel.kernel.context import Event
 from windtunnel.kernel.errors import AwsError
+from windtunnel.kernel.trail import TrailLine
 
 
 def start(world: World) -> str:
@@ -257,6 +259,33 @@ def test_a_rejection_fails_the_stage_and_can_be_retried(world: World) -> None:
     retry(world, first, stage_name="Approve")
     world.approve("Approve", "OK")
     world.running("Deploy", "Ship")
+
+
+def test_an_approval_that_nobody_gives_fails_when_its_time_is_over(tmp_path: Path) -> None:
+    start_of_wait = 1_700_000_000.0
+    with world_at(tmp_path, clock=FixedClock(start_of_wait)) as world:
+        first = world.create(pipeline(stage("Approve", approval(timeoutInMinutes=5))))
+        until(lambda: "waits for an approval" in _trail(world, first), what="the question being asked")
+        assert world.status(first) == "InProgress"
+    with world_at(tmp_path, clock=FixedClock(start_of_wait + 301)) as world:
+        world.ends(first, "Failed")
+        error = world.action("Approve", "OK")["errorDetails"]
+    assert error == {"code": "JobFailed", "message": "The approval action was neither approved nor rejected within 5 minutes."}
+
+
+def _trail(world: World, subject: str) -> str:
+    return "\n".join(line.text for line in world.cloud.read(lambda ctx: ctx.tx.find(TrailLine, "subject", subject)))
+
+
+def test_a_wait_for_approval_survives_a_restart(tmp_path: Path) -> None:
+    with world_at(tmp_path) as world:
+        first = world.create(pipeline(stage("Approve", approval()), stage("Deploy", deploy())))
+        token = until(lambda: world.action("Approve", "OK").get("token"))
+    with world_at(tmp_path) as world:
+        assert world.action("Approve", "OK")["token"] == token
+        world.approve("Approve", "OK")
+        world.deployment_ends(world.running("Deploy", "Ship"))
+        world.ends(first, "Succeeded")
 
 
 def test_a_change_of_structure_is_used_from_the_next_stage_on(world: World) -> None:
