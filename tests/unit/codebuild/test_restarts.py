@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
-from build_lab import Lab, phases
+from build_lab import PROJECT, Lab, phases
 
 from harness import until
+from windtunnel.kernel.clock import FixedClock
 from windtunnel.services.codebuild.model import BuildOutput
 
 
@@ -82,3 +84,22 @@ def test_nothing_of_a_build_that_has_ended_is_followed(lab: Lab) -> None:
     lab.play(build)
     lab.ended(build)
     assert lab.cloud.read(lambda ctx: ctx.tx.scan(BuildOutput)) == []
+
+
+def test_time_runs_out_while_the_cloud_is_down(tmp_path: Path) -> None:
+    clock = FixedClock(time.time())
+    lab = Lab(tmp_path)
+    lab.up(clock=clock)
+    lab.role()
+    lab.api("CreateProject", **PROJECT)
+    build = lab.start(timeout_in_minutes_override=5)
+    lab.in_sandbox(build)
+    lab.say(build, {"begin": "DOWNLOAD_SOURCE"}, {"phase": "DOWNLOAD_SOURCE"}, {"begin": "BUILD"})
+    until(lambda: lab.build(build)["currentPhase"] == "BUILD", what="BUILD")
+    lab.down()
+    clock.advance(301)
+    lab.up(clock=clock)
+    found = lab.ended(build)
+    lab.down()
+    assert (found["buildStatus"], phases(found)["BUILD"]) == ("TIMED_OUT", "TIMED_OUT")
+    assert "BUILD_TIMED_OUT" in str(found["phases"])

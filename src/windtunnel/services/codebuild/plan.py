@@ -22,6 +22,8 @@ RUNNER = (
     "-c",
     "import sys; sys.path.insert(0, '/opt/windtunnel'); from windtunnel.guest.build_runner import main; main()",
 )
+PYTHON = b'#!/bin/sh\nexec /usr/bin/python3 "$@"\n'
+"""AWS's build images answer to `python`; Debian, and Amazon Linux on an instance, do not."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -37,7 +39,7 @@ def sandbox(scope: Scope, build: Build, endpoint: str, credentials_path: str) ->
         env=environment,
         cwd="/codebuild/output",
         hostname=build.uuid[:12],
-        files=(GuestFile(PLAN_FILE, plan.encode(), 0o600),),
+        files=(GuestFile(PLAN_FILE, plan.encode(), 0o600), GuestFile("/usr/local/bin/python", PYTHON, 0o755)),
         memory=size.memory,
         cpus=size.cpus,
     )

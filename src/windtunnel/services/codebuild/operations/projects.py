@@ -50,9 +50,9 @@ def on_settings(action: str) -> Any:
     def authorize(
         ctx: Context, name: str, tags: list[dict[str, str]] | None = None, service_role: str | None = None, **_: Any
     ) -> list[Need]:
-        asked: dict[str, Any] = {}
+        asked: dict[str, Any] = {f"aws:RequestTag/{tag.get('key', '')}": tag.get("value", "") for tag in tags or []}
         if tags:
-            asked = {f"aws:RequestTag/{tag['key']}": tag.get("value", "") for tag in tags} | {"aws:TagKeys": [tag["key"] for tag in tags]}
+            asked["aws:TagKeys"] = [tag.get("key", "") for tag in tags]
         return [need(ctx, action, name, asked), *pass_role(service_role)]
 
     return authorize
