@@ -36,7 +36,7 @@ class Door:
 
     def __init__(self, cloud: InProcessCloud) -> None:
         self._cloud = cloud
-        self._core: Core = cloud.on_loop(lambda: Core(LoopBackend(cloud.cloud)))
+        self._core: Core = cloud.on_loop(lambda: Core(LoopBackend(cloud.cloud), strict=True))
         self.root = ("AKIAROOTROOTROOTROOT", "root/secret", "")
         cloud.write(lambda ctx: ctx.tx.put(RootKey(access_key=self.root[0], secret=self.root[1], account=ctx.scope.account)))
 

@@ -10,6 +10,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,8 @@ from windtunnel.kernel.principal import Principal
 from windtunnel.kernel.registry import OPERATIONS
 from windtunnel.kernel.scope import Scope
 from windtunnel.settings import Settings
+from windtunnel.wire.models import load_service
+from windtunnel.wire.protocols import Encoder, compile_encoder
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 T = TypeVar("T")
@@ -88,7 +91,21 @@ class InProcessCloud:
             result = found.handler(ctx, **args)
             return result.otherwise if isinstance(result, Wait) else result
 
-        return self.read(run, principal) if op.kind == "read" else self.write(run, principal)
+        reply = self.read(run, principal) if op.kind == "read" else self.write(run, principal)
+        check_reply(service, operation, reply)
+        return reply
+
+
+@cache
+def _strict_encoder(service: str, operation: str) -> tuple[Encoder, str | None]:
+    model = load_service(service)
+    return compile_encoder(model, operation, strict=True), model.operation(operation).streaming_output
+
+
+def check_reply(service: str, operation: str, reply: Any) -> None:
+    """A reply has only members and types of the operation's output. Raises UnknownResultMember."""
+    encode, streaming = _strict_encoder(service, operation)
+    encode({name: value for name, value in (reply or {}).items() if name != streaming}, "request")
 
 
 def until(condition: Callable[[], T], seconds: float = 20.0, what: str = "the condition") -> T:

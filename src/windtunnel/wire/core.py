@@ -125,12 +125,12 @@ class Plan:
 
     __slots__ = ("operation", "decode", "encode", "error", "streaming_input", "streaming_output", "protocol")
 
-    def __init__(self, operation: Operation, model: ServiceModel, protocol: str, rules: ServiceRules) -> None:
+    def __init__(self, operation: Operation, model: ServiceModel, protocol: str, rules: ServiceRules, strict: bool = False) -> None:
         shape = model.operation(operation.name)
         self.operation = operation
         self.protocol = protocol
         self.decode: Decoder = compile_decoder(model, operation.name, operation.declared, rules, protocol)
-        self.encode: Encoder = compile_encoder(model, operation.name, protocol)
+        self.encode: Encoder = compile_encoder(model, operation.name, protocol, strict=strict)
         self.error: ErrorEncoder = compile_error_encoder(model, protocol)
         self.streaming_input = xform(shape.streaming_input) if shape.streaming_input else None
         self.streaming_output = shape.streaming_output
@@ -139,8 +139,10 @@ class Plan:
 class Core:
     """`handle(request)` is the whole wire."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, *, strict: bool = False) -> None:
+        """strict: answers with members or types that the model does not have become a 500 that is logged; for tests."""
         self._backend = backend
+        self._strict = strict
         self._cloud = backend.cloud
         registered: dict[str, set[str]] = {}
         for service, operation in OPERATIONS:
@@ -209,7 +211,7 @@ class Core:
             if operation is None:
                 raise not_built(route.service, route.operation)
             rules = RULES.get(route.service) or ServiceRules()
-            plan = self._plans[key] = Plan(operation, load_service(route.service), route.protocol, rules)
+            plan = self._plans[key] = Plan(operation, load_service(route.service), route.protocol, rules, self._strict)
         return plan
 
     def _authenticate(self, request: Request, signed: Signed | None, family: Family) -> tuple[Principal, str]:

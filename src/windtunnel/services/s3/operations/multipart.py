@@ -42,8 +42,8 @@ def list_parts(
         "Bucket": bucket,
         "Key": key,
         "UploadId": upload_id,
-        "PartNumberMarker": str(marker),
-        "NextPartNumberMarker": str(page[-1].number if page else 0),
+        "PartNumberMarker": marker,
+        "NextPartNumberMarker": page[-1].number if page else 0,
         "MaxParts": limit,
         "IsTruncated": bool(page) and len(found) > limit,
         "Parts": [

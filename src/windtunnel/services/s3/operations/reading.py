@@ -122,8 +122,8 @@ def _parts(version: Version, limit: int, marker: int) -> Reply:
     following = [part for part in version.parts if part.number > marker]
     page = following[:limit]
     return reply | {
-        "PartNumberMarker": str(marker),
-        "NextPartNumberMarker": str(page[-1].number if page else 0),
+        "PartNumberMarker": marker,
+        "NextPartNumberMarker": page[-1].number if page else 0,
         "MaxParts": limit,
         "IsTruncated": len(following) > limit,
         "Parts": [{"PartNumber": part.number, "Size": part.size, **checksums.members(part.checksums)} for part in page],
