@@ -175,6 +175,39 @@ def test_an_object_becomes_an_artifact_and_its_next_version_starts_the_pipeline(
     until(lambda: revision(client) == after, what="the new version in the pipeline")
 
 
+@pytest.mark.parametrize("extract", ["true", "false"])
+def test_an_artifact_is_deployed_to_a_bucket(door: Door, extract: str) -> None:
+    client, s3 = door.client("codepipeline"), door.client("s3")
+    s3.create_bucket(Bucket="site")
+    commit(door, "one")
+    configuration = {"BucketName": "site", "Extract": extract, "ObjectKey": "v1/site.zip" if extract == "false" else "v1"}
+    made = declared()
+    made["stages"][1] = {"name": "Deploy", "actions": [action("Copy", "Deploy", "S3", configuration, inputArtifacts=[{"name": "Src"}])]}
+    client.create_pipeline(pipeline=made)
+    until(lambda: newest(client)["status"] != "InProgress", what="the deployment")
+    assert newest(client)["status"] == "Succeeded", client.get_pipeline_state(name="rel")["stageStates"][1]
+    names = [found["Key"] for found in s3.list_objects_v2(Bucket="site")["Contents"]]
+    if extract == "false":
+        assert names == ["v1/site.zip"]
+    else:
+        assert names == ["v1/index.html"]
+        page = s3.get_object(Bucket="site", Key="v1/index.html")
+        assert (page["Body"].read(), page["ContentType"]) == (b"one", "text/html")
+
+
+def test_what_is_no_zip_is_not_extracted(door: Door) -> None:
+    client, s3 = door.client("codepipeline"), door.client("s3")
+    s3.create_bucket(Bucket="site")
+    s3.put_object(Bucket="sources", Key="a.zip", Body=b"no zip at all")
+    made = declared(action("Fetch", "Source", "S3", {"S3Bucket": "sources", "S3ObjectKey": "a.zip"}))
+    configuration = {"BucketName": "site", "Extract": "true"}
+    made["stages"][1] = {"name": "Deploy", "actions": [action("Copy", "Deploy", "S3", configuration, inputArtifacts=[{"name": "Src"}])]}
+    client.create_pipeline(pipeline=made)
+    until(lambda: newest(client)["status"] == "Failed", what="the deployment failing")
+    error = client.get_pipeline_state(name="rel")["stageStates"][1]["actionStates"][0]["latestExecution"]["errorDetails"]
+    assert error == {"code": "JobFailed", "message": "The input artifact Src could not be extracted: File is not a zip file"}
+
+
 @pytest.mark.parametrize("missing", NEEDED[1:])
 def test_a_role_that_lacks_one_permission_fails_its_action(door: Door, missing: str) -> None:
     client = door.client("codepipeline")

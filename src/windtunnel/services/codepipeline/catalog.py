@@ -72,7 +72,7 @@ NOT_BUILT = {
     "Source": "ECR CodeStarSourceConnection GitHub",
     "Build": "ECRBuildAndPublish",
     "Test": "DeviceFarm",
-    "Deploy": "ECS CodeDeployToECS CloudFormation CloudFormationStackSet CloudFormationStackInstances S3 ServiceCatalog ElasticBeanstalk AppConfig EC2 EKS Lambda OpsWorks AlexaSkillsKit",
+    "Deploy": "ECS CodeDeployToECS CloudFormation CloudFormationStackSet CloudFormationStackInstances ServiceCatalog ElasticBeanstalk AppConfig EC2 EKS Lambda OpsWorks AlexaSkillsKit",
     "Invoke": "Lambda StepFunctions InspectorScan CodePipeline Snyk",
     "Compute": "Commands",
 }
