@@ -85,6 +85,14 @@ def test_standard_files_can_be_opened_again(runc_lab: Machine) -> None:
     assert b"".join(frame.data for frame in said if frame.stream == "stderr") == b"err\n"
 
 
+def test_programs_are_found_without_an_sbin_in_the_path(runc_lab: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert runc_lab.driver.available() is None
+    handle = runc_lab.sh("one", "echo hello")
+    runc_lab.exited(handle)
+    assert runc_lab.output(handle) == b"hello\n"
+
+
 # -- network
 
 

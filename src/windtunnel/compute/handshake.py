@@ -16,6 +16,7 @@ from typing import Any
 from windtunnel.compute.boots import Boot, ends_within
 from windtunnel.compute.driver import SandboxError
 from windtunnel.compute.shim import messages
+from windtunnel.compute.tools import environment
 
 END_SECONDS = 20.0
 _PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
@@ -29,7 +30,7 @@ def spawn(boot: Boot, cloud: socket.socket) -> int:
     try:
         actions = [(os.POSIX_SPAWN_DUP2, ours, theirs) for ours, theirs in ((null, 0), (said, 1), (said, 2), (cloud.fileno(), 3))]
         argv = [sys.executable, "-I", "-S", "-c", _SUPERVISOR, str(boot.path)]
-        return os.posix_spawn(sys.executable, argv, _environment(), file_actions=actions, setsid=True)
+        return os.posix_spawn(sys.executable, argv, environment(), file_actions=actions, setsid=True)
     finally:
         os.close(null)
         os.close(said)
@@ -79,11 +80,6 @@ def await_end(shim: int) -> None:
         os.waitpid(shim, 0)
     finally:
         os.close(pidfd)
-
-
-def _environment() -> dict[str, str]:
-    """Nothing of the cloud's environment but where programs are."""
-    return {"PATH": os.environ.get("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), "LC_ALL": "C.UTF-8"}
 
 
 def _tail(path: Path) -> str:

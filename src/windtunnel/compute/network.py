@@ -13,7 +13,6 @@ import ipaddress
 import itertools
 import json
 import os
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from windtunnel.compute.driver import GUEST_ENDPOINT_PORT, GUEST_METADATA_PORT, GUEST_TLS_PORT, SandboxError
 from windtunnel.compute.shim.runtimes import STAGE
+from windtunnel.compute.tools import run
 
 _POOL = ipaddress.IPv4Network("172.31.0.0/16")
 _METADATA = "169.254.169.254"
@@ -69,27 +69,27 @@ class Network:
         temporary.write_text(json.dumps({"subnet": str(network)}))
         temporary.rename(self._file)
         if not os.path.exists(f"/sys/class/net/{self.bridge}"):
-            _run(["ip", "-batch", "-"], f"link add {self.bridge} mtu {_outgoing_mtu()} type bridge\n")
+            run(["ip", "-batch", "-"], f"link add {self.bridge} mtu {_outgoing_mtu()} type bridge\n")
             Path(f"/proc/sys/net/ipv6/conf/{self.bridge}/disable_ipv6").write_text("1")
-            _run(["ip", "-batch", "-"], f"addr add {network[1]}/{network.prefixlen} dev {self.bridge}\nlink set {self.bridge} up\n")
-            _run(["ip", "link", "set", self.bridge, "alias", str(self._root)[-255:]])
+            run(["ip", "-batch", "-"], f"addr add {network[1]}/{network.prefixlen} dev {self.bridge}\nlink set {self.bridge} up\n")
+            run(["ip", "link", "set", self.bridge, "alias", str(self._root)[-255:]])
         forward = Path("/proc/sys/net/ipv4/ip_forward")
         if forward.read_text().strip() != "1":
             forward.write_text("1")
         resolver = self._loopback_resolver()
         if resolver:
             Path(f"/proc/sys/net/ipv4/conf/{self.bridge}/route_localnet").write_text("1")
-        _run(["nft", "-f", "-"], host_rules(self.bridge, network, resolver))
+        run(["nft", "-f", "-"], host_rules(self.bridge, network, resolver))
         self._forget_exceptions()
-        if "policy drop" in _run(["nft", "list", "table", *_OTHER_FIREWALL[:2]], allowed=True):
-            _run(["nft", "-f", "-"], exception_rules(self.bridge))
+        if "policy drop" in run(["nft", "list", "table", *_OTHER_FIREWALL[:2]], allowed=True):
+            run(["nft", "-f", "-"], exception_rules(self.bridge))
         return network
 
     def _forget_exceptions(self) -> None:
-        listing = _run(["nft", "--handle", "list", "chain", *_OTHER_FIREWALL], allowed=True)
+        listing = run(["nft", "--handle", "list", "chain", *_OTHER_FIREWALL], allowed=True)
         for line in listing.splitlines():
             if f'"{self.bridge}"' in line and " # handle " in line:
-                _run(["nft", "delete", "rule", *_OTHER_FIREWALL, "handle", line.rpartition(" ")[2]])
+                run(["nft", "delete", "rule", *_OTHER_FIREWALL, "handle", line.rpartition(" ")[2]])
 
     def _choose(self) -> ipaddress.IPv4Network:
         """The subnet of last time if nobody took it meanwhile, else a free one. Addresses of a lost subnet are forgotten."""
@@ -245,23 +245,10 @@ def _machine_lock() -> Iterator[None]:
         os.close(fd)
 
 
-def _run(argv: list[str], text: str = "", allowed: bool = False) -> str:
-    """Its output. A failure is SandboxError, or an empty output where it is allowed."""
-    try:
-        done = subprocess.run(argv, input=text.encode(), capture_output=True, timeout=20, check=False)
-    except subprocess.TimeoutExpired:
-        raise SandboxError(f"{' '.join(argv)} did not end within 20 s") from None
-    if done.returncode != 0 and allowed:
-        return ""
-    if done.returncode != 0:
-        raise SandboxError(f"{' '.join(argv)}: {done.stderr.decode('utf-8', 'replace').strip()}")
-    return done.stdout.decode("utf-8", "replace")
-
-
 def _take_down(bridge: str) -> None:
     if os.path.exists(f"/sys/class/net/{bridge}"):
-        _run(["ip", "link", "delete", bridge])
-    _run(["nft", "-f", "-"], f"table inet {bridge}\ndelete table inet {bridge}\n")
+        run(["ip", "link", "delete", bridge])
+    run(["nft", "-f", "-"], f"table inet {bridge}\ndelete table inet {bridge}\n")
 
 
 def _abandoned_bridges() -> Iterator[str]:
@@ -275,7 +262,7 @@ def _abandoned_bridges() -> Iterator[str]:
 
 def _taken(own_bridge: str) -> Iterator[ipaddress.IPv4Network]:
     """Every network that the host has a route to or an address in, our own bridge's aside."""
-    for route in json.loads(_run(["ip", "-4", "-json", "route", "show", "table", "all"]) or "[]"):
+    for route in json.loads(run(["ip", "-4", "-json", "route", "show", "table", "all"]) or "[]"):
         destination = route.get("dst", "default")
         if destination != "default" and route.get("dev") != own_bridge:
             yield ipaddress.IPv4Network(destination, strict=False)
@@ -290,7 +277,7 @@ def _recorded(file: Path) -> ipaddress.IPv4Network | None:
 
 def _outgoing_mtu() -> int:
     """The MTU towards the outside: a larger one of ours would lose packets where path MTU discovery is filtered."""
-    routes = json.loads(_run(["ip", "-4", "-json", "route", "show", "default"]) or "[]")
+    routes = json.loads(run(["ip", "-4", "-json", "route", "show", "default"]) or "[]")
     return min((int(_read(f"/sys/class/net/{route['dev']}/mtu") or 1500) for route in routes if "dev" in route), default=1500)
 
 

@@ -12,14 +12,13 @@ import json
 import os
 import platform
 import shutil
-import subprocess
 import time
 import uuid
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from windtunnel.compute import handshake, oci, seccomp
+from windtunnel.compute import handshake, oci, seccomp, tools
 from windtunnel.compute.boots import Boot, boot_of, boots_of, guest_alive
 from windtunnel.compute.collect import Capture
 from windtunnel.compute.driver import (
@@ -76,7 +75,7 @@ class RuncDriver(SupervisedDriver):
                 "sandboxes run with one user id and no network of their own unless this runs as root, and that is not built: "
                 "run it as root, or in a virtual machine or container in which you are root"
             )
-        missing = [f"{tool} (package {package})" for tool, package in _TOOLS.items() if shutil.which(tool) is None]
+        missing = [f"{tool} (package {package})" for tool, package in _TOOLS.items() if tools.find(tool) is None]
         return f"sandboxes need programs that are not here: {', '.join(missing)}" if missing else None
 
     # -- start
@@ -171,13 +170,13 @@ class RuncDriver(SupervisedDriver):
         runtime = order["runtime"]
         self._delete_container(runtime["container"])
         if os.path.exists(f"/sys/class/net/{runtime['network']['veth']}"):
-            _quietly(["ip", "link", "delete", runtime["network"]["veth"]])
+            tools.run(["ip", "link", "delete", runtime["network"]["veth"]], allowed=True)
         for directory in runtime["cgroups"]:
             _remove_cgroup(directory)
 
     def _delete_container(self, container: str) -> None:
         if (self._runc_root / container).exists():
-            _quietly(["runc", "--root", str(self._runc_root), "delete", "--force", container])
+            tools.run(["runc", "--root", str(self._runc_root), "delete", "--force", container], allowed=True)
             shutil.rmtree(self._runc_root / container, ignore_errors=True)
 
     # -- inside
@@ -267,8 +266,9 @@ class RuncDriver(SupervisedDriver):
     def close(self, remove_network: bool = False) -> None:
         if remove_network and not self._any_running():
             self._network.down()
-            for directory in _cgroup_directories(f"/windtunnel/{self._cloud}"):
-                _remove_cgroup(directory)
+            for cgroup in (f"/windtunnel/{self._cloud}", "/windtunnel"):
+                for directory in _cgroup_directories(cgroup):
+                    _remove_cgroup(directory)
         super().close(remove_network)
 
 
@@ -296,8 +296,3 @@ def _remove_cgroup(directory: str) -> None:
         os.rmdir(directory)
     except OSError:
         pass  # gone, or of another boot that runs
-
-
-def _quietly(argv: list[str]) -> None:
-    """For taking away what may be gone already."""
-    subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)

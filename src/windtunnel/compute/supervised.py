@@ -12,7 +12,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import threading
 import time
 import uuid
@@ -22,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from windtunnel.compute import handshake
+from windtunnel.compute import handshake, tools
 from windtunnel.compute.boots import Boot, boot_of, boots_of, ends_within, guest_alive, supervisor_alive, wait_unlocked
 from windtunnel.compute.driver import (
     SANDBOX_ID,
@@ -418,10 +417,7 @@ class SupervisedDriver:
                 continue
             doomed.append(str(target))
         if doomed:
-            try:
-                subprocess.run(["rm", "-rf", "--", *doomed], stdin=subprocess.DEVNULL, capture_output=True, timeout=300, check=True)
-            except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as problem:
-                raise SandboxError(f"could not delete {', '.join(doomed)}: {problem}") from problem
+            tools.run(["rm", "-rf", "--", *doomed], seconds=300)
 
     def close(self, remove_network: bool = False) -> None:
         self._exits.close()
