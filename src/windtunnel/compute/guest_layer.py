@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-import py_compile
 import sys
-import tarfile
-import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import tarfile
 
 GUEST = Path(__file__).parents[1] / "guest"
 OPT = "opt/windtunnel"
@@ -57,6 +57,8 @@ def key(layer: list[Entry]) -> str:
 
 def pack(layer: list[Entry], tar: tarfile.TarFile) -> None:
     """Write the layer as a tar, owned by root; our modules compiled, so that no start inside compiles them."""
+    import tarfile
+
     made: set[str] = set()
     for entry in [*layer, *_compiled(layer)]:
         for parent in reversed(Path(entry.path).parents[:-1]):
@@ -105,6 +107,9 @@ def _authorities() -> list[Entry]:
 
 
 def _compiled(layer: list[Entry]) -> list[Entry]:
+    import py_compile
+    import tempfile
+
     tag = sys.implementation.cache_tag
     found = []
     with tempfile.TemporaryDirectory() as scratch:

@@ -20,13 +20,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import io
 import os
-import platform
 import shutil
 import subprocess
 import sys
-import tarfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -79,11 +76,11 @@ class Images:
     def ensure_stock(self, progress: Progress) -> str:
         """The stock image's name; builds the image and all its layers if they are not there (half a minute, once)."""
         suite, sources = _machine_sources()
-        pointer = self.cache / f"stock-{stock.recipe_key(sources, suite, platform.machine())}"
+        pointer = self.cache / f"stock-{stock.recipe_key(sources, suite, os.uname().machine)}"
         if not pointer.exists():
-            with self._lock(progress):
+            with self._lock(progress) as lock:
                 if not pointer.exists():
-                    self._build(suite, sources, pointer, progress)
+                    self._build(suite, sources, pointer, progress, lock)
         name = pointer.read_text().strip()
         base = self._tree(f"base-{name}")
         if not base.is_dir():
@@ -97,8 +94,11 @@ class Images:
         return self.cache / "trees" / name
 
     @contextlib.contextmanager
-    def _lock(self, progress: Progress) -> Iterator[None]:
-        """One builder at a time on this machine; whoever waited finds the work done."""
+    def _lock(self, progress: Progress) -> Iterator[int]:
+        """One builder at a time on this machine; whoever waited finds the work done.
+
+        Gives the lock's descriptor, for a child to inherit: if this process is killed, the next builder waits for that child.
+        """
         for directory in ("trees", "tmp"):
             (self.cache / directory).mkdir(parents=True, exist_ok=True)
         with open(self.cache / "lock", "w") as lock:
@@ -109,15 +109,15 @@ class Images:
                 fcntl.flock(lock, fcntl.LOCK_EX)
             for left in (self.cache / "tmp").iterdir():
                 _delete(left)
-            yield
+            yield lock.fileno()
 
-    def _build(self, suite: str, sources: list[stock.Source], pointer: Path, progress: Progress) -> None:
+    def _build(self, suite: str, sources: list[stock.Source], pointer: Path, progress: Progress, lock: int) -> None:
         _need_root()
         _need("mmdebstrap", "tar", "zstd")
         began = time.monotonic()
         progress(f"stock image: building it from the packages of {suite}, once on this machine")
         tar = self.cache / "tmp" / "stock.tar"
-        _mmdebstrap(suite, sources, tar, progress)
+        _mmdebstrap(suite, sources, tar, progress, lock)
         name = _hash(tar)
         progress(f"stock image: unpacking {tar.stat().st_size >> 20} MB")
         with open(tar, "rb") as stream:
@@ -155,7 +155,7 @@ class Images:
     def _aws(self, base: Path, progress: Progress) -> Path:
         """The aws CLI (and git-remote-codecommit) for the base's Python."""
         version = _python_of(base)
-        key = hashlib.sha256("\n".join((AWSCLI, GIT_REMOTE_CODECOMMIT, AWS_LAUNCHER, version, platform.machine())).encode()).hexdigest()[
+        key = hashlib.sha256("\n".join((AWSCLI, GIT_REMOTE_CODECOMMIT, AWS_LAUNCHER, version, os.uname().machine)).encode()).hexdigest()[
             :16
         ]
         tree = self._tree(f"aws-{key}")
@@ -189,14 +189,17 @@ class Images:
         if not tree.is_dir():
             with self._lock(self.progress):
                 if not tree.is_dir():
-                    packed = io.BytesIO()
-                    with tarfile.open(fileobj=packed, mode="w") as tar:
-                        guest_layer.pack(entries, tar)
-                    with open(self.cache / "tmp" / "guest.tar", "w+b") as stream:
-                        stream.write(packed.getvalue())
-                        stream.seek(0)
-                        self._unpack(stream.fileno(), tree.name)
+                    self._build_guest(entries, tree.name)
         return tree
+
+    def _build_guest(self, entries: list[guest_layer.Entry], tree: str) -> None:
+        import tarfile
+
+        packed = self.cache / "tmp" / "guest.tar"
+        with tarfile.open(packed, mode="w") as tar:
+            guest_layer.pack(entries, tar)
+        with open(packed, "rb") as stream:
+            self._unpack(stream.fileno(), tree)
 
 
 def _machine_sources() -> tuple[str, list[stock.Source]]:
@@ -220,13 +223,15 @@ def _os_release() -> dict[str, str]:
     return {key: value.strip('"') for key, _, value in (line.partition("=") for line in text.splitlines())}
 
 
-def _mmdebstrap(suite: str, sources: list[stock.Source], tar: Path, progress: Progress) -> None:
+def _mmdebstrap(suite: str, sources: list[stock.Source], tar: Path, progress: Progress, lock: int) -> None:
     """Run it, its steps as progress lines; what it complained of becomes the error."""
     argv = stock.mmdebstrap_argv(suite, tar, _apt_proxies())
     env = {**os.environ, "TMPDIR": str(tar.parent), "LC_ALL": "C"}
     complaints: list[str] = []
     began = time.monotonic()
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=env, text=True) as process:
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=env, text=True, pass_fds=(lock,)
+    ) as process:
         assert process.stdin is not None and process.stderr is not None
         process.stdin.write(stock.sources_text(sources))
         process.stdin.close()
@@ -283,7 +288,7 @@ def _pip_install(target: Path, version: str) -> None:
         "--python-version",
         version,
         "--only-binary=:all:",
-        *(f"--platform=manylinux{p}_{platform.machine()}" for p in ("2014", "_2_17", "_2_28")),
+        *(f"--platform=manylinux{p}_{os.uname().machine}" for p in ("2014", "_2_17", "_2_28")),
     ]
     _run([*argv, *wheels, AWSCLI], f"installing {AWSCLI} into the stock image", limit=300)
     # git-remote-codecommit is published as source only, and pure Python; what it imports came with the aws CLI.
