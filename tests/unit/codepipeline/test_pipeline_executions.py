@@ -194,6 +194,22 @@ def test_a_role_without_permission_fails_the_source_in_words(world: World, denie
     assert error["message"].startswith(words)
 
 
+@pytest.mark.parametrize(
+    "denied, provider, action",
+    [
+        pytest.param("codebuild:StartBuild", "CodeBuild", ("Build", "Compile"), id="to start a build"),
+        pytest.param("codedeploy:CreateDeployment", "CodeDeploy", ("Deploy", "Ship"), id="to deploy"),
+    ],
+)
+def test_a_role_that_may_not_use_the_provider_fails_its_action(world: World, denied: str, provider: str, action: tuple[str, str]) -> None:
+    world.identity.denied.add(denied)
+    execution = world.create(pipeline(stage("Deploy", deploy())) if provider == "CodeDeploy" else full())
+    world.ends(execution, "Failed")
+    error = world.action(*action)["errorDetails"]
+    assert error["code"] == "PermissionError"
+    assert error["message"].startswith(f"The provided role does not have sufficient permissions to access {provider}: User: arn:aws:sts::")
+
+
 def test_a_role_that_does_not_trust_codepipeline_fails_the_action(world: World) -> None:
     world.identity.untrusted.add(f"arn:aws:iam::{ACCOUNT}:role/pipeline")
     execution = world.create(full())

@@ -9,7 +9,7 @@ from typing import Any
 
 from windtunnel.jobs import Run
 from windtunnel.kernel.cloud import BlobRef
-from windtunnel.kernel.context import Context
+from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.trail import trail
 from windtunnel.services.codepipeline.flow import ABANDONED, action_signal
@@ -35,6 +35,17 @@ def in_role(ctx: Context, act: Act) -> Context:
     """This transaction as the action's role. Raises Abandoned, so that no abandoned action starts anything."""
     running(ctx, act.key, act.id)
     return ctx.acting(act.principal)
+
+
+def call_as_role(ctx: Context, act: Act, provider: str, service: str, operation: str, **args: Any) -> Reply:
+    """An operation of the provider's service, as the action's role. Raises ActionFailed in AWS's words for a role that may not."""
+    try:
+        return in_role(ctx, act).call(service, operation, **args)
+    except AwsError as error:
+        if error.code in DENIED:
+            text = f"The provided role does not have sufficient permissions to access {provider}: {error.message}"
+            raise ActionFailed("PermissionError", text) from error
+        raise ActionFailed("ConfigurationError", error.message or error.code) from error
 
 
 def started(ctx: Context, act: Act, external: str, url: str = "") -> str:

@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 from windtunnel.jobs import Run
-from windtunnel.kernel.context import Context, Event, Reply
+from windtunnel.kernel.context import Context, Event
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import listens
-from windtunnel.services.codepipeline.acting import in_role, outside_work_ended, started, tell_action
+from windtunnel.services.codepipeline.acting import call_as_role, outside_work_ended, started, tell_action
 from windtunnel.services.codepipeline.catalog import Configuration, NotRunHere, action_type
 from windtunnel.services.codepipeline.model import Act, ActionFailed, Located, Outcome
 
@@ -72,7 +72,10 @@ def start_build(ctx: Context, act: Act) -> str:
         variables = environment(act.configuration)
     except ValueError as error:
         raise ActionFailed("ConfigurationError", str(error)) from error
-    reply: Reply = in_role(ctx, act).call(
+    reply = call_as_role(
+        ctx,
+        act,
+        "CodeBuild",
         "codebuild",
         "StartBuild",
         project_name=act.configuration["ProjectName"],
@@ -126,7 +129,7 @@ def _artifact(output: Located) -> dict[str, Any]:
 
 def result(ctx: Context, act: Act, build: str) -> tuple[dict[str, str], list[str]]:
     """The build's exported variables, and the names of the output artifacts that it really uploaded (its buildspec may name none)."""
-    found = in_role(ctx, act).call("codebuild", "BatchGetBuilds", ids=[build])["builds"]
+    found = call_as_role(ctx, act, "CodeBuild", "codebuild", "BatchGetBuilds", ids=[build])["builds"]
     variables = {v["name"]: v["value"] for b in found for v in b.get("exportedEnvironmentVariables", [])}
     return variables, [output.name for output in act.outputs if is_there(ctx, output)]
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from windtunnel.jobs import Run
-from windtunnel.kernel.context import Context, Event, Reply
+from windtunnel.kernel.context import Context, Event
 from windtunnel.kernel.registry import listens
-from windtunnel.services.codepipeline.acting import in_role, outside_work_ended, started, tell_action
+from windtunnel.services.codepipeline.acting import call_as_role, outside_work_ended, started, tell_action
 from windtunnel.services.codepipeline.catalog import DAY, action_type
 from windtunnel.services.codepipeline.model import Act, ActionFailed, Outcome
 
@@ -27,7 +27,10 @@ def deploy(run: Run, act: Act) -> Outcome:
 def create_deployment(ctx: Context, act: Act) -> str:
     """CreateDeployment as the action's role; the deployment and the record of its id commit together."""
     artifact = act.inputs[0]
-    reply: Reply = in_role(ctx, act).call(
+    reply = call_as_role(
+        ctx,
+        act,
+        "CodeDeploy",
         "codedeploy",
         "CreateDeployment",
         application_name=act.configuration["ApplicationName"],
