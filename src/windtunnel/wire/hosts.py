@@ -14,8 +14,15 @@ _S3_HOST = re.compile(
 )
 
 
-@lru_cache(maxsize=1024)
+_LONGEST_NAME = 255
+
+
 def bucket_of_host(host: str) -> str | None:
     """The bucket of a virtual-hosted S3 address (`my.bucket.s3.eu-west-1.amazonaws.com:443`), else None."""
+    return _bucket(host) if len(host) <= _LONGEST_NAME else None
+
+
+@lru_cache(maxsize=1024)
+def _bucket(host: str) -> str | None:
     found = _S3_HOST.match(host.partition(":")[0].lower())
     return found["bucket"] if found else None

@@ -33,6 +33,7 @@ class Route(NamedTuple):
 _ACTION = re.compile(rb"(?:^|&)Action=([^&]*)")
 _VERSION = re.compile(rb"(?:^|&)Version=([^&]*)")
 _SCOPE = re.compile(r"Credential=[^,\s]*?/\d{8}/[^/,\s]+/([^/,\s]+)/aws4_request")
+_RPC_PATH = re.compile(r"/service/([^/]+)/operation/([^/]+)\Z")
 _NO_PARAMS: dict[str, str] = {}
 _NO_QUERY: list[tuple[str, str]] = []
 
@@ -82,6 +83,8 @@ class Router:
         target = headers.get("x-amz-target")
         if target is not None:
             return self._known.get(target) or self._by_target(target)
+        if "smithy-protocol" in headers:
+            raise self._rpc_refused(raw_path)
         service = signing_service or scope_service(headers, raw_query)
         content_type = headers.get("content-type", "")
         if service != "s3" and (content_type.startswith("application/x-www-form-urlencoded") or "Action=" in raw_query):
@@ -108,6 +111,17 @@ class Router:
                 return name
         raise AwsError("UnknownOperationException", status=400)
 
+    def _rpc_refused(self, raw_path: str) -> AwsError:
+        """The newest protocol, `/service/<target prefix>/operation/<name>`, has no codec yet."""
+        found = _RPC_PATH.search(raw_path)
+        if found is None:
+            return AwsError("UnknownOperationException", status=404)
+        try:
+            service = self._targets.get(found[1]) or self._target_elsewhere(found[1])
+        except AwsError:
+            service = found[1][:64]
+        return not_built(service, found[2][:128], "the protocol rpc-v2-cbor")
+
     def _by_action(self, service: str | None, raw_query: str, body: bytes) -> Route:
         source = body if _ACTION.search(body) else raw_query.encode()
         action, version = _ACTION.search(source), _VERSION.search(source) or _VERSION.search(raw_query.encode())
@@ -116,11 +130,15 @@ class Router:
         operation = unquote_to_bytes(action[1]).decode("utf-8", "replace")[:128]
         named = unquote_to_bytes(version[1]).decode("utf-8", "replace")[:32] if version else ""
         found = self._query_service(service, operation, named)
+        protocol = "ec2" if "ec2" in self._protocols[found] else "query"
         if operation not in self.registered[found]:
             if load_service(found).has_operation(operation):
                 raise not_built(found, operation)
-            raise AwsError("InvalidAction", f"The action {operation} is not valid for this web service.", status=400)
-        protocol = "ec2" if "ec2" in self._protocols[found] else "query"
+            if protocol == "ec2":
+                raise AwsError("InvalidAction", f"The action {operation} is not valid for this web service.", status=400)
+            raise AwsError(
+                "InvalidAction", f"Could not find operation {operation} for version {named or 'NO_VERSION_SPECIFIED'}", status=400
+            )
         return Route(found, operation, _NO_PARAMS, protocol)
 
     def _query_service(self, service: str | None, operation: str, version: str) -> str:

@@ -39,6 +39,7 @@ PayloadMode = Literal["hash", "unsigned", "chunks", "chunks-trailer", "chunks-un
 SKEW = 15 * 60.0
 MAX_EXPIRES = 7 * 24 * 3600
 _MAX_CACHED = 4096
+_MAX_CACHED_TEXT = 512  # bytes: what nobody has proven yet must not fill the memory
 _MODES: dict[str, PayloadMode] = {
     UNSIGNED: "unsigned",
     "STREAMING-AWS4-HMAC-SHA256-PAYLOAD": "chunks",
@@ -156,7 +157,7 @@ def read_signature(headers: dict[bytes, bytes], raw_query: str, family: Family =
     found = _parsed.get(head) if mark else None
     if found is None:
         found = _parse_authorization(authorization, headers, family)
-        if mark and b"," not in rest:
+        if mark and b"," not in rest and len(head) <= _MAX_CACHED_TEXT:
             if len(_parsed) >= _MAX_CACHED:
                 _parsed.clear()
             _parsed[head] = found
