@@ -123,7 +123,7 @@ class Request:
 class Plan:
     """Everything that was compiled for one operation over one protocol."""
 
-    __slots__ = ("operation", "decode", "encode", "error", "streaming_input", "streaming_output", "protocol")
+    __slots__ = ("operation", "decode", "encode", "streaming_input", "streaming_output", "protocol")
 
     def __init__(self, operation: Operation, model: ServiceModel, protocol: str, rules: ServiceRules, strict: bool = False) -> None:
         shape = model.operation(operation.name)
@@ -131,7 +131,6 @@ class Plan:
         self.protocol = protocol
         self.decode: Decoder = compile_decoder(model, operation.name, operation.declared, rules, protocol)
         self.encode: Encoder = compile_encoder(model, operation.name, protocol, strict=strict)
-        self.error: ErrorEncoder = compile_error_encoder(model, protocol)
         self.streaming_input = xform(shape.streaming_input) if shape.streaming_input else None
         self.streaming_output = shape.streaming_output
 

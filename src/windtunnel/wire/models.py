@@ -182,10 +182,14 @@ class Metadata(msgspec.Struct, rename="camel", gc=False):
         self.protocols = self.protocols or [self.protocol]
 
 
+_ERROR_MARKS = (b'"exception":true', b'"exception": true', b'"error":{', b'"error": {')
+
+
 class ServiceModel:
     """One service's model under botocore's directory name (`codedeploy`, `ec2`, `stepfunctions`, …)."""
 
-    def __init__(self, name: str, file: _File) -> None:
+    def __init__(self, name: str, text: bytes) -> None:
+        file = msgspec.json.decode(text, type=_File)
         meta = msgspec.convert(file.metadata, Metadata)
         self.name = name
         self.metadata = meta
@@ -201,11 +205,12 @@ class ServiceModel:
         self._operations = file.operations
         self._raw_shapes = file.shapes
         self._shapes: dict[str, Shape] = {}
+        self._has_errors = any(mark in text for mark in _ERROR_MARKS)
 
     @classmethod
     def from_document(cls, name: str, document: dict[str, Any]) -> ServiceModel:
         """A model from a decoded document (the protocol corpus, tests)."""
-        return cls(name, msgspec.json.decode(msgspec.json.encode(document), type=_File))
+        return cls(name, msgspec.json.encode(document))
 
     @property
     def operation_names(self) -> list[str]:
@@ -235,8 +240,9 @@ class ServiceModel:
 
     def error_shapes(self) -> Iterator[tuple[str, Shape]]:
         """Every error shape, found by a look at the undecoded text so that the other shapes stay undecoded."""
-        for name, raw in self._raw_shapes.items():
-            if b'"exception"' in bytes(raw) or b'"error"' in bytes(raw):
+        for name, raw in self._raw_shapes.items() if self._has_errors else ():
+            fragment = bytes(raw)
+            if any(mark in fragment for mark in _ERROR_MARKS):
                 shape = msgspec.json.decode(raw, type=Shape)
                 if shape.exception or shape.error is not None:
                     yield name, shape
@@ -256,7 +262,7 @@ def load_service(name: str) -> ServiceModel:
     """
     model = _loaded.get(name)
     if model is None:
-        model = _loaded[name] = ServiceModel(name, msgspec.json.decode(_read(name), type=_File))
+        model = _loaded[name] = ServiceModel(name, _read(name))
     return model
 
 
