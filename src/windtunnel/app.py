@@ -151,17 +151,24 @@ class WindtunnelCloud:
 
     async def wait_for(self, name: str, timeout: float) -> bool:
         """Wait for a notification (loop). False at the timeout."""
+        if self.closing.is_set():
+            return False
         future = self.loop.create_future()
         self._waiters[name].add(future)
         try:
             await asyncio.wait_for(future, timeout)
-            return True
+            return not self.closing.is_set()
         except TimeoutError:
             return False
         finally:
             self._waiters.get(name, set()).discard(future)
             if not self._waiters.get(name):
                 self._waiters.pop(name, None)
+
+    def release_waiters(self) -> None:
+        """Have every long poll answered now, with what it answers at its end (loop, at the cloud's end)."""
+        for name in list(self._waiters):
+            self._wake_waiters(name)
 
     def part(self, name: str) -> Any:
         found = self._parts[name]

@@ -61,7 +61,15 @@ class Listeners:
 
         self._loop = loop
         self._config = Config(
-            app, http="httptools", ws="none", lifespan="off", log_config=None, access_log=False, server_header=False, timeout_keep_alive=75
+            app,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=75,
         )
         self._config.load()
         self._state = ServerState()
@@ -148,6 +156,7 @@ async def serve(settings: Settings, boundary: Boundary = _no_boundary) -> None:
     await tls
     (settings.data / "run.json").unlink(missing_ok=True)
     cloud.closing.set()
+    cloud.release_waiters()
     await loop.run_in_executor(None, stop_sandboxes, cloud)
     await listeners.close()
     await cloud.shut_down()

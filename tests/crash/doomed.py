@@ -71,6 +71,12 @@ class DoomedCloud:
                 self.deaths += 1
                 self._process = self._start()
 
+    @property
+    def answers(self) -> bool:
+        """Whether a server that said "ready" lives now."""
+        with self._lock:
+            return self._process.poll() is None
+
     def kill(self) -> None:
         """SIGKILL, now; it is started again by itself."""
         self._process.kill()

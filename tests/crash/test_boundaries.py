@@ -52,6 +52,8 @@ def test_every_boundary_of_every_job(tmp_path: Path, capsys: pytest.CaptureFixtu
                 cloud.disarm()
     finally:
         cloud.stop()
+    log = (cloud.data / "log").read_text()
+    assert "Traceback" not in log, log[log.index("Traceback") :][:3000]
     with capsys.disabled():
         print(f"\n{'job':28} {'boundaries':>10} {'killed':>7} {'survived':>9}")
         for kind in sorted(kinds):

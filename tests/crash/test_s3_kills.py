@@ -96,7 +96,8 @@ def test_a_multipart_upload_goes_on_after_a_kill(tmp_path: Path) -> None:
         parts = []
         for number, body in enumerate(bodies, 1):
             sent = {"Bucket": "box", "Key": "big", "UploadId": upload, "PartNumber": number, "Body": body}
-            parts.append({"PartNumber": number, "ETag": patiently(lambda sent=sent: client.upload_part(**sent))["ETag"]})
+            reply = patiently(lambda sent=sent: client.upload_part(**sent))
+            parts.append({"PartNumber": number, "ETag": reply["ETag"], "ChecksumCRC32": reply["ChecksumCRC32"]})
             cloud.kill()
             until(lambda number=number: cloud.deaths == number, 60, "the next start")
         done = {"Bucket": "box", "Key": "big", "UploadId": upload, "MultipartUpload": {"Parts": parts}}
