@@ -204,6 +204,12 @@ def test_the_projects_variables_win_over_the_buildspecs(tmp_path: Path) -> None:
     assert run(tmp_path, text, variables=variables).own == ["project spec project"]
 
 
+def test_a_variable_that_the_shell_cannot_name_reaches_every_command(tmp_path: Path) -> None:
+    variables = [{"name": "my-var", "value": "v", "type": "PLAINTEXT"}]
+    result = run(tmp_path, spec(build=["env | grep my-var", "env | grep my-var"]), variables=variables)
+    assert result.own == ["my-var=v"] * 2
+
+
 def test_a_missing_buildspec_says_where_it_was_looked_for(tmp_path: Path) -> None:
     result = run(tmp_path, "ci/spec.yml")
     assert result.contexts["DOWNLOAD_SOURCE"] == {

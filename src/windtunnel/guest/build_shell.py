@@ -47,7 +47,10 @@ _NOT_CARRIED = (
 
 
 class Shell:
-    """kind: "bash" or "sh". say: called with each line of output. environment, directory: where the first command begins."""
+    """kind: "bash" or "sh". say: called with each line of output. environment, directory: where the first command begins.
+
+    Variables that a shell cannot name (`my-var`) are passed on to every command as they were at the beginning.
+    """
 
     def __init__(self, say: Callable[[str], None], environment: Mapping[str, str], directory: str, kind: str = "bash") -> None:
         self._say = say
@@ -57,6 +60,7 @@ class Shell:
         self._directory = directory
         self._state: bytes | None = None
         self._extra: dict[str, str] = {}
+        self._unnamed = {name: value for name, value in self._fresh.items() if not name.isidentifier()}
         self._user = "root"
         self._partial = b""
         self._reader, self._writer = os.pipe()
@@ -117,7 +121,7 @@ class Shell:
 
     def _spawn(self, command: str, user: str, before: int, state: int) -> int:
         program = ["/bin/bash", "-c", _BASH, "bash", command] if self._kind == "bash" else ["/bin/sh", "-c", _SH, "sh", command]
-        environment = self._fresh if self._state is None else {}
+        environment = self._fresh if self._state is None else self._unnamed
         pid = os.fork()
         if pid == 0:
             try:

@@ -251,10 +251,13 @@ def test_a_pipeline_gives_its_artifacts(lab: Lab) -> None:
         principal=session,
         project_name="app",
         source_version="arn:aws:s3:::bucket/my-pipeline/Source/abc",
+        source_revision="c0ffee",
         artifacts_override={"type": "CODEPIPELINE", "location": "bucket", "path": "my-pipeline/Build", "name": "xyz", "packaging": "ZIP"},
     )["build"]
     assert (build["initiator"], build["sourceVersion"]) == ("codepipeline/my-pipeline", "arn:aws:s3:::bucket/my-pipeline/Source/abc")
-    plan = json.loads(lab.world.boots[lab.in_sandbox(build["id"])][0].spec.files[0].content)
+    spec = lab.world.boots[lab.in_sandbox(build["id"])][0].spec
+    plan = json.loads(spec.files[0].content)
+    assert (build["resolvedSourceVersion"], spec.env["CODEBUILD_RESOLVED_SOURCE_VERSION"]) == ("c0ffee", "c0ffee")
     assert plan["sources"][0]["location"] == "bucket/my-pipeline/Source/abc"
     assert (plan["artifacts"]["location"], plan["artifacts"]["path"], plan["artifacts"]["name"]) == ("bucket", "my-pipeline/Build", "xyz")
 

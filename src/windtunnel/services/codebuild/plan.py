@@ -97,6 +97,8 @@ def _codebuild(scope: Scope, build: Build) -> dict[str, str]:
         "CODEBUILD_SOURCE_VERSION": build.source_version,
         "CODEBUILD_START_TIME": str(int(build.started * 1000)),
     }
+    if build.resolved_version:
+        found["CODEBUILD_RESOLVED_SOURCE_VERSION"] = build.resolved_version
     versions = _secondary_versions(settings)
     for source in settings["secondarySources"]:
         identifier = source["sourceIdentifier"]

@@ -143,6 +143,8 @@ def check(operation: str, settings: Shape) -> None:
     if settings["source"]["type"] == "NO_SOURCE" and not settings["source"].get("buildspec"):
         raise _invalid("Invalid project source: a buildspec must be provided for source type NO_SOURCE")
     _check_environment(operation, settings["environment"])
+    if not all(tag.get("key") for tag in settings.get("tags", [])):
+        raise _invalid("Invalid tags: a tag must have a key")
     if settings["cache"].get("type", "NO_CACHE") == "S3":
         raise not_built("codebuild", operation, "cache.type S3")
     if settings.get("concurrentBuildLimit") is not None and settings["concurrentBuildLimit"] < 1:

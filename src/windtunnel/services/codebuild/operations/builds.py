@@ -57,6 +57,8 @@ def on_builds(action: str) -> Any:
 
 @writes("codebuild", "StartBuild", authorize=on_start, acts=START_ACTS, descriptive=START_DESCRIPTIVE, default_only=START_DEFAULT_ONLY)
 def start_build(ctx: Context, project_name: str, **members: Any) -> Reply:
+    """source_revision: what CodePipeline says its artifact was made from (no client can give it)."""
+    revision = members.pop("source_revision", "")
     name = project_of(project_name)
     project = ctx.tx.get(Project, name)
     if project is None:
@@ -65,7 +67,7 @@ def start_build(ctx: Context, project_name: str, **members: Any) -> Reply:
     token = requested.pop("idempotencyToken", None)
     known = _by_token(ctx, name, token)
     if known is None:
-        known = _start(ctx, project, requested)
+        known = _start(ctx, project, requested, revision)
         if token:
             ctx.tx.put(StartToken(token=f"{name}/{token}", build=known.id, at=ctx.now))
     return {"build": known.described(ctx.scope)}
@@ -82,7 +84,7 @@ def _by_token(ctx: Context, project: str, token: str | None) -> Build | None:
     return ctx.tx.get(Build, held.build) if held is not None and ctx.now - held.at < TOKEN_SECONDS else None
 
 
-def _start(ctx: Context, project: Project, requested: Shape) -> Build:
+def _start(ctx: Context, project: Project, requested: Shape, revision: str) -> Build:
     settings = with_defaults(ctx.scope, project.name, overridden(project.settings, requested))
     check("StartBuild", settings)
     _check_limits(ctx, project.name, settings)
@@ -99,6 +101,7 @@ def _start(ctx: Context, project: Project, requested: Shape) -> Build:
         started=ctx.now,
         cause=ctx.cause,
         requested=requested,
+        resolved_version=revision,
         phases=[Phase("SUBMITTED", ctx.now)],
     )
     announce(ctx, build)
@@ -161,7 +164,8 @@ def retry_build(ctx: Context, id: str | None = None, idempotency_token: str | No
     token = f"retry/{idempotency_token}" if idempotency_token else None
     build = _by_token(ctx, project.name, token)
     if build is None:
-        build = _start(ctx, project, {**old.requested, "sourceVersion": old.source_version or None})
+        revision = old.resolved_version if old.settings["source"]["type"] == "CODEPIPELINE" else ""
+        build = _start(ctx, project, {**old.requested, "sourceVersion": old.source_version or None}, revision)
         if token:
             ctx.tx.put(StartToken(token=f"{project.name}/{token}", build=build.id, at=ctx.now))
     return {"build": build.described(ctx.scope)}

@@ -97,7 +97,7 @@ def sources(act: Act) -> dict[str, Any]:
     wanted = act.configuration.get("PrimarySource", act.inputs[0].name)
     primary = next((artifact for artifact in act.inputs if artifact.name == wanted), act.inputs[0])
     others = [artifact for artifact in act.inputs if artifact is not primary]
-    given: dict[str, Any] = {"source_version": f"arn:aws:s3:::{primary.bucket}/{primary.key}"}
+    given: dict[str, Any] = {"source_version": f"arn:aws:s3:::{primary.bucket}/{primary.key}", "source_revision": primary.revision}
     if others:
         given["secondary_sources_override"] = [
             {"type": "CODEPIPELINE", "sourceIdentifier": a.name, "location": f"{a.bucket}/{a.key}"} for a in others
