@@ -132,7 +132,19 @@ def test_checksums_of_parts_are_combined(cloud: InProcessCloud) -> None:
     )
     assert composite.reply["ChecksumType"] == "COMPOSITE"
     for upload in (whole, composite):
-        parts = [upload.part(n, staged(cloud, piece, "CRC32")) for n, piece in enumerate(data, 1)]
+        bodies = [staged(cloud, piece, "CRC32") for piece in data]
+        parts = [upload.part(n, body) for n, body in enumerate(bodies, 1)]
+        if upload is composite:
+            with pytest.raises(AwsError, match="must include the checksum for each part. It was missing for part 1"):
+                upload.complete(parts)
+            parts = [{**part, "ChecksumCRC32": body.checksums[0][1]} for part, body in zip(parts, bodies, strict=True)]
+            with pytest.raises(AwsError, match="InvalidPart"):
+                upload.complete([{**parts[0], "ChecksumCRC32": "AAAAAA=="}, parts[1]])
+        else:
+            with pytest.raises(AwsError, match="BadDigest"):
+                upload.complete(parts, checksum_crc32="AAAAAA==")
+            with pytest.raises(AwsError, match="FULL_OBJECT checksum mode"):
+                upload.complete(parts, checksum_type="COMPOSITE")
         upload.complete(parts)
     raw = [zlib.crc32(piece).to_bytes(4, "big") for piece in data]
     expected = {

@@ -325,3 +325,22 @@ def test_presigned_urls_of_version_4(door: Door, s3: Any) -> None:
     answer = door._send(AWSRequest("GET", get, headers={"range": "bytes=2-4"}).prepare())
     assert (answer.status_code, answer.content, answer.headers["content-range"]) == (206, b"234", "bytes 2-4/10")
     assert door._send(AWSRequest("GET", get.replace("Expires=3600", "Expires=36000")).prepare()).status_code == 403
+
+
+def test_everybody_reads_what_a_public_policy_opens(door: Door, s3: Any) -> None:
+    from botocore.awsrequest import AWSRequest
+
+    def unsigned() -> int:
+        status: int = door._send(AWSRequest("GET", f"{s3.meta.endpoint_url}/box/k").prepare()).status_code
+        return status
+
+    s3.put_object(Bucket="box", Key="k", Body=b"x")
+    everybody = policy(allow("s3:GetObject", resource=IN_BOX, Principal="*"))
+    assert code(s3.put_bucket_policy, Bucket="box", Policy=everybody) == "AccessDenied"
+    s3.delete_public_access_block(Bucket="box")
+    assert unsigned() == 403
+    s3.put_bucket_policy(Bucket="box", Policy=everybody)
+    assert unsigned() == 200
+    s3.put_public_access_block(Bucket="box", PublicAccessBlockConfiguration={"RestrictPublicBuckets": True})
+    assert unsigned() == 403
+    assert s3.get_object(Bucket="box", Key="k")["Body"].read() == b"x"

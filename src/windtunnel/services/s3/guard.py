@@ -126,7 +126,7 @@ def find_version(tx: Tx, bucket: str, key: str, version_id: str | None) -> Versi
     return old[0] if old else None
 
 
-def check_version_id(bucket: Bucket, version_id: str | None) -> None:
+def check_version_id(version_id: str | None) -> None:
     """S3 knows whether a version id can be one of its own; ours are 32 letters and digits, or `null`."""
     if version_id is None or version_id == NULL or (len(version_id) == 32 and version_id.isalnum()):
         return

@@ -30,11 +30,11 @@ def created(ctx: Context, bucket: Bucket, version: Version, reason: str) -> None
         at_home.emit(INTERNAL_SOURCE, "Object Created", [bucket.arn], detail)
 
 
-def deleted(ctx: Context, bucket: Bucket, version: Version, *, marker: bool, reason: str = "DeleteObject") -> None:
+def deleted(ctx: Context, bucket: Bucket, version: Version, *, marker: bool) -> None:
     """An object is gone, or hidden by a delete marker (`version` is the marker then)."""
     if bucket.event_bridge:
         kind = "Delete Marker Created" if marker else "Permanently Deleted"
-        detail = _detail(ctx, bucket, _object(ctx, bucket, version)) | {"reason": reason, "deletion-type": kind}
+        detail = _detail(ctx, bucket, _object(ctx, bucket, version)) | {"reason": "DeleteObject", "deletion-type": kind}
         ctx.in_scope(bucket.account, bucket.region).emit("aws.s3", "Object Deleted", [bucket.arn], detail)
 
 

@@ -60,5 +60,5 @@ def _open(key: str, value: str) -> bool:
         return True
     if key == "aws:sourceip":
         _, slash, bits = value.partition("/")
-        return bool(slash) and bits.isdigit() and int(bits) < (32 if ":" in value else 8)
+        return bool(slash) and bits.isdecimal() and len(bits) < 4 and int(bits) < (32 if ":" in value else 8)
     return False

@@ -102,7 +102,7 @@ def check_part_number(number: int) -> None:
         )
 
 
-def chosen_parts(uploaded: Sequence[Part], named: Sequence[dict[str, Any]], upload_id: str) -> list[Part]:
+def chosen_parts(uploaded: Sequence[Part], named: Sequence[dict[str, Any]], upload: Upload) -> list[Part]:
     """The parts that CompleteMultipartUpload names, after its checks: order, presence, ETag, checksums, size."""
     by_number = {part.number: part for part in uploaded}
     numbers = [item.get("PartNumber", 0) for item in named]
@@ -110,7 +110,7 @@ def chosen_parts(uploaded: Sequence[Part], named: Sequence[dict[str, Any]], uplo
         raise AwsError(
             "InvalidPartOrder",
             "The list of parts was not in ascending order. Parts must be ordered by part number.",
-            extra={"UploadId": upload_id},
+            extra={"UploadId": upload.id},
         )
     chosen = []
     for number, item in zip(numbers, named, strict=True):
@@ -120,8 +120,9 @@ def chosen_parts(uploaded: Sequence[Part], named: Sequence[dict[str, Any]], uplo
                 "InvalidPart",
                 "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity"
                 " tag may not match the part's entity tag.",
-                extra={"UploadId": upload_id, "PartNumber": str(number), "ETag": item.get("ETag", "")},
+                extra={"UploadId": upload.id, "PartNumber": str(number), "ETag": item.get("ETag", "")},
             )
+        _check_named(upload, part, item)
         chosen.append(part)
     for part in chosen[:-1]:
         if part.size < MIN_PART:
@@ -136,6 +137,16 @@ def chosen_parts(uploaded: Sequence[Part], named: Sequence[dict[str, Any]], uplo
                 },
             )
     return chosen
+
+
+def _check_named(upload: Upload, part: Part, item: dict[str, Any]) -> None:
+    """A composite checksum is made of what the client names: each part that has one must be named with it."""
+    if upload.checksum_type == "COMPOSITE" and upload.algorithm in part.checksums and item.get(f"Checksum{upload.algorithm}") is None:
+        raise AwsError(
+            "InvalidRequest",
+            f"The upload was created using a {upload.algorithm.lower()} checksum. The complete request must include the checksum for each"
+            f" part. It was missing for part {part.number} in the request.",
+        )
 
 
 def _agrees(part: Part, item: dict[str, Any]) -> bool:

@@ -27,7 +27,7 @@ MAX_KEYS = 1000
 )
 def delete_object(ctx: Context, bucket: str, key: str, version_id: str | None = None, if_match: str | None = None, **_: Any) -> Reply:
     home = the_bucket(ctx, bucket)
-    check_version_id(home, version_id)
+    check_version_id(version_id)
     if if_match is not None:
         check_write(key, ctx.tx.get(Current, object_key(bucket, key)), if_match, None)
     return delete(ctx, home, key, version_id)
@@ -101,7 +101,7 @@ def _delete_one(ctx: Context, bucket: Bucket, item: dict[str, Any]) -> Reply:
     action = "DeleteObject" if version_id is None else "DeleteObjectVersion"
     ctx.cloud.identity.check(ctx, [need(ctx, bucket, action, key)])
     if version_id is not None:
-        check_version_id(bucket, version_id)
+        check_version_id(version_id)
     if item.get("ETag") is not None:
         check_write(key, ctx.tx.get(Current, object_key(bucket.name, key)), item["ETag"], None)
     return delete(ctx, bucket, key, version_id)

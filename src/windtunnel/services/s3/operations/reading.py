@@ -32,7 +32,7 @@ MAX_PARTS = 1000
 
 def visible(ctx: Context, bucket: Bucket, key: str, version_id: str | None) -> Version:
     """The version that is asked for, or the error that its absence is; a delete marker counts as absence."""
-    check_version_id(bucket, version_id)
+    check_version_id(version_id)
     version = find_version(ctx.tx, bucket.name, key, version_id)
     if version is None:
         missing = no_such_key(key) if version_id is None else no_such_version(key, version_id)

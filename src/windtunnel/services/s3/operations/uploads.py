@@ -156,11 +156,14 @@ def complete_multipart_upload(
         raise no_such_upload(upload_id)
     check_write(key, current, if_match, if_none_match)
     if checksum_type not in (None, upload.checksum_type):
-        raise AwsError("InvalidRequest", "The upload was created using a different checksum type.")
+        raise AwsError(
+            "InvalidRequest",
+            f"The upload was created using the {upload.checksum_type} checksum mode. The complete request must use the same checksum mode.",
+        )
     named = (multipart_upload or {}).get("Parts") or []
     if not named:
         raise malformed()
-    parts = chosen_parts(parts_of(ctx.tx, upload.id), named, upload.id)
+    parts = chosen_parts(parts_of(ctx.tx, upload.id), named, upload)
     version = _assembled(ctx, upload, parts)
     if mpu_object_size not in (None, version.size):
         raise AwsError("InvalidRequest", "The provided 'x-amz-mp-object-size' header value does not match what was computed.")
@@ -193,7 +196,7 @@ def _check_promised(said: dict[str, Any], version: Version) -> None:
     for name, argument in checksums.ARGUMENTS.items():
         promised = said.get(argument)
         if promised is not None and name in version.checksums and promised != version.checksums[name]:
-            raise AwsError("BadDigest", f"The {name} you specified did not match the calculated checksum.")
+            raise AwsError("BadDigest", f"The {name.lower()} you specified did not match the calculated checksum.")
 
 
 def _completed(ctx: Context, bucket: Bucket, version: Version) -> Reply:
