@@ -226,6 +226,47 @@ def test_a_service_that_fails_says_why(instance: Instance) -> None:
     assert "because of this" in instance.sh("systemctl status broken")[1]
 
 
+BAD_UNITS = [
+    b"\xff\xfe\x00",
+    b"[Service]\nExecStart=\n",
+    b"[Service]\nExecStart=/bin/true\nUMask=rw",
+    b"[Service]\nExecStart=/bin/true\nUser=nobody-here",
+    b"[Service]\nExecStart=/bin/true\nRuntimeDirectory=a-file",
+    b'[Service]\nType=oneshot\nExecStart=/bin/sh -c "kill -37 $$$$"',
+    b"[Service]\nExecStart=/bin/true\nStandardOutput=append:/no/such/place",
+    b"[Service]\nExecStart=$UNSET",
+]
+BAD_REQUESTS = [
+    b"\n",
+    b"nonsense\n",
+    b"\xff\xfe\n",
+    b"{}\n",
+    b"[1]\n",
+    b'{"verb": 7, "units": 3}\n',
+    b'{"verb": "start", "units": ["../../x", "", "a@b@.service", "x.timer"]}\n',
+    b'{"verb": "start", "units": ["a\\u0000b"]}\n',
+    b'{"verb": "start", "units": ["\\ud800"]}\n',
+    b'{"verb": "show", "units": ["", "/", "@"]}\n',
+    b"[" * 3000 + b"\n",
+]
+ASK = (
+    'import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect("/run/windtunnel/init.sock"); s.send(sys.stdin.buffer.read()); s.recv(9)'
+)
+
+
+def test_nothing_that_a_guest_does_ends_its_init(instance: Instance) -> None:
+    instance.out("touch /run/a-file; ln -sf loop.service /etc/systemd/system/loop.service; logger x")
+    for number, text in enumerate(BAD_UNITS):
+        instance.driver.exec(instance.handle, ("tee", f"/etc/systemd/system/bad{number}.service"), stdin=text)
+        code, said = instance.sh(f"systemctl start bad{number}")
+        assert code == 1 and "Traceback" not in said, (text, said, instance.console()[-2000:])
+    for request in BAD_REQUESTS:
+        assert instance.driver.exec(instance.handle, ("python3", "-c", ASK), stdin=request).code == 0, (request, instance.console()[-2000:])
+    assert instance.sh("systemctl start loop")[0] == 5
+    assert instance.out("systemctl is-active codedeploy-agent") == "active"
+    instance.out("rm /etc/systemd/system/bad*.service /etc/systemd/system/loop.service; systemctl reset-failed")
+
+
 def test_init_is_small(instance: Instance) -> None:
     kilobytes = int(instance.out("grep ^Pss: /proc/1/smaps_rollup").split()[1])
     print(f"init: {kilobytes} kB")

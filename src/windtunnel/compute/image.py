@@ -24,6 +24,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -233,17 +234,20 @@ def _mmdebstrap(suite: str, sources: list[stock.Source], tar: Path, progress: Pr
         argv, stdin=subprocess.PIPE, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=env, text=True, pass_fds=(lock,)
     ) as process:
         assert process.stdin is not None and process.stderr is not None
-        process.stdin.write(stock.sources_text(sources))
-        process.stdin.close()
+        limit = threading.Timer(BUILD_LIMIT, process.terminate)
+        limit.start()
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(stock.sources_text(sources))
+            process.stdin.close()
         for line in process.stderr:
             mark, _, text = line.strip().partition(": ")
             if mark == "I" and text.endswith("..."):
                 progress(f"stock image: {text[:-3]} ({time.monotonic() - began:.0f} s)")
             elif mark in ("E", "Err") or "error" in line.lower():
                 complaints.append(line.strip())
-            if time.monotonic() - began > BUILD_LIMIT:
-                process.terminate()
-                complaints.append(f"given up after {BUILD_LIMIT:.0f} s")
+        limit.cancel()
+    if process.returncode and time.monotonic() - began > BUILD_LIMIT:
+        complaints.append(f"given up after {BUILD_LIMIT:.0f} s")
     if process.returncode:
         raise SandboxError(
             "the stock image could not be built: " + ("; ".join(complaints[-5:]) or f"mmdebstrap ended with {process.returncode}")

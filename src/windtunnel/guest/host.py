@@ -48,6 +48,8 @@ class ThisMachine:
             raise CannotLoad("masked", f"Unit {full} is masked.") from None
         except BadUnit as error:
             raise load_error(full, error) from None
+        except OSError as error:
+            raise CannotLoad("error", f"Unit {full} could not be read: {error.strerror}.") from None
         except ValueError as error:
             raise load_error(full, BadUnit(f"{full}: {error}")) from None
 
@@ -106,17 +108,19 @@ class ThisMachine:
         argv = expand(command.words, env)
         if not argv:
             raise CannotSpawn(203, "the command is empty")
-        self._directories(service, identity)
         source = service.identifier or os.path.basename(argv[0])
         opened: list[int] = []
         try:
+            self._directories(service, identity)
             stdin = _open(opened, "/dev/null", os.O_RDONLY)
             stdout = self._output(opened, service, service.stdout, source)
             stderr = stdout if service.stderr == "inherit" else self._output(opened, service, service.stderr, source)
             runs_as = Identity(service._replace(user="", group="", groups=())) if command.privileged else identity
             return spawn(service, runs_as, argv, env, (stdin, stdout, stderr))
         except OSError as error:
-            raise CannotSpawn(209, f"Failed to set up standard output: {error.strerror}: {error.filename}") from None
+            raise CannotSpawn(
+                209, f"Failed to prepare {argv[0]}: {error.strerror}: {error.filename or 'no more processes or files'}"
+            ) from None
         finally:
             for fd in opened:
                 os.close(fd)

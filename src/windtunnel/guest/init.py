@@ -53,7 +53,10 @@ class Init:
 
     def run(self) -> int:
         self.say_on_console(f"Welcome to {_os_name()}!")
-        boot.prepare(os.environ)
+        try:
+            boot.prepare(os.environ)
+        except OSError as error:
+            self.say_on_console(f"The disk could not be prepared: {error}")
         self._signals()
         self._listen()
         names = [name for name in unitdir.wanted_at_boot() if name.endswith(".service")]
@@ -137,7 +140,7 @@ class Init:
             if not pid:
                 break
             code = os.waitstatus_to_exitcode(status)
-            self.manager.reaped(pid, max(code, 0), signal.Signals(-code).name.removeprefix("SIG") if code < 0 else "")
+            self.manager.reaped(pid, max(code, 0), _signal_name(-code) if code < 0 else "")
         if self._waiting():
             self.manager.look()
 
@@ -256,9 +259,13 @@ class Init:
         try:
             request = json.loads(line)
             verb, names = str(request["verb"]), [str(name) for name in request.get("units", [])]
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             reply({"error": "a request is one JSON object a line, with verb and units"})
             return
+        for name in names:
+            if not (name.isascii() and name.isprintable() and 0 < len(name) < 4096) or ("/" in name and not verb.endswith("-environment")):
+                reply({"error": f"Invalid unit name {name!r}"})
+                return
         if verb in CHANGES and uid != 0:
             reply({"error": "Access denied"})
             return
@@ -297,6 +304,13 @@ class Init:
             reply({"errors": {}})
         else:
             reply({"error": f"Unknown command verb {verb}."})
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name.removeprefix("SIG")
+    except ValueError:
+        return f"RTMIN+{number - signal.SIGRTMIN}"
 
 
 def _datagrams(path: str) -> socket.socket:

@@ -42,11 +42,15 @@ class Journal:
     def write(self, unit: str, source: str, message: str, now: float | None = None) -> None:
         clean = message[:LINE_LIMIT].replace("\n", " ")
         line = f"{now or time.time():.6f}\t{unit}\t{source}\t{clean}\n".encode("utf-8", "replace")
-        if self.size + len(line) > self.limit:
-            os.close(self.fd)
-            os.replace(self.path, self.path + ".1")
-            self.fd, self.size = self._open(), 0
-        self.size += os.write(self.fd, line)
+        try:
+            if self.size + len(line) > self.limit:
+                os.replace(self.path, self.path + ".1")
+                os.close(self.fd)
+                self.fd, self.size = self._open(), 0
+            self.size += os.write(self.fd, line)
+        except OSError:
+            # A full disk costs lines of the journal, never the init.
+            return
 
 
 def parse(line: str) -> Record | None:

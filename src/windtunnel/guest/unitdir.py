@@ -91,7 +91,7 @@ def _load(name: str, path: str, root: str, asked: str) -> UnitFile:
 
 def _read(path: str) -> str:
     with open(path, encoding="utf-8", errors="replace") as stream:
-        return stream.read()
+        return stream.read().replace("\0", "")
 
 
 def listed(root: str = "") -> list[str]:
