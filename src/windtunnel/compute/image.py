@@ -61,6 +61,7 @@ class Images:
     def __init__(self, cache: Path | None = None, progress: Progress = lambda line: None) -> None:
         self.cache = cache or default_cache()
         self.progress = progress
+        self._guest_tree: Path | None = None
 
     def rootfs(self, image: str) -> list[Path]:
         """The layers of "stock" (made now if it is missing) or of the image with that name, top first."""
@@ -184,14 +185,16 @@ class Images:
             self._unpack(stream.fileno(), tree)
 
     def _guest(self) -> Path:
-        """Our own programs and settings, from the files of `windtunnel/guest` as they are now."""
-        entries = guest_layer.entries()
-        tree = self._tree(f"guest-{guest_layer.key(entries)}")
-        if not tree.is_dir():
-            with self._lock(self.progress):
-                if not tree.is_dir():
-                    self._build_guest(entries, tree.name)
-        return tree
+        """Our own programs and settings, from the files of `windtunnel/guest` as they were when this process first asked."""
+        if self._guest_tree is None or not self._guest_tree.is_dir():
+            entries = guest_layer.entries()
+            tree = self._tree(f"guest-{guest_layer.key(entries)}")
+            if not tree.is_dir():
+                with self._lock(self.progress):
+                    if not tree.is_dir():
+                        self._build_guest(entries, tree.name)
+            self._guest_tree = tree
+        return self._guest_tree
 
     def _build_guest(self, entries: list[guest_layer.Entry], tree: str) -> None:
         import tarfile
