@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import Declared
-from windtunnel.wire.models import load_service
+from windtunnel.wire.models import load_service, read_service
 from windtunnel.wire.protocols import RawRequest, compile_decoder, compile_encoder, compile_error_encoder, parse_query
 from windtunnel.wire.routing import Router
 
@@ -153,7 +153,7 @@ def test_too_many_parameters() -> None:
     ],
 )
 def test_what_is_compiled_keeps_no_model(name: str, operation: str) -> None:
-    service = load_service(name)
+    service = read_service(name)
     watch = weakref.ref(service)
     kept = (
         compile_decoder(service, operation),

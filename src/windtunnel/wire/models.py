@@ -262,8 +262,14 @@ def load_service(name: str) -> ServiceModel:
     """
     model = _loaded.get(name)
     if model is None:
-        model = _loaded[name] = ServiceModel(name, _read(name))
+        model = _loaded[name] = read_service(name)
     return model
+
+
+def read_service(name: str) -> ServiceModel:
+    """A service's model, read anew and shared with nobody."""
+    own = OWN_MODELS / f"{name}.json"
+    return ServiceModel(name, own.read_bytes() if own.is_file() else gzip.decompress(_botocore_file(name).read_bytes()))
 
 
 def load_metadata(name: str) -> Metadata:
@@ -290,11 +296,6 @@ def botocore_data() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise UnknownService("botocore is not installed")
     return Path(spec.submodule_search_locations[0]) / "data"
-
-
-def _read(name: str) -> bytes:
-    own = OWN_MODELS / f"{name}.json"
-    return own.read_bytes() if own.is_file() else gzip.decompress(_botocore_file(name).read_bytes())
 
 
 def _botocore_file(name: str) -> Path:
