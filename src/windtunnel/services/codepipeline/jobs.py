@@ -6,6 +6,7 @@ provider sees everything resolved; whatever goes wrong ends the action with a re
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.principal import Principal
 from windtunnel.services.codepipeline.acting import DENIED, SERVICE, Abandoned, running
 from windtunnel.services.codepipeline.catalog import ACTION_TYPES
-from windtunnel.services.codepipeline.flow import Flow
+from windtunnel.services.codepipeline.flow import Flow, action_signal
 from windtunnel.services.codepipeline.model import (
     Act,
     ActionExecution,
@@ -46,23 +47,28 @@ def _crashed(ctx: Context, message: str, key: str, action_id: str) -> None:
 def run_action(run: Run, key: str, action_id: str) -> None:
     """Steps: prepare, the provider's own (under `run/`), then succeeded or failed."""
     try:
+        _carry_out(run, key, action_id)
+    except Abandoned:
+        _forget_signals(run, action_id)
+
+
+def _carry_out(run: Run, key: str, action_id: str) -> None:
+    try:
         act = msgspec.convert(run.tx("prepare", prepare, key, action_id), Act)
         outcome = ACTION_TYPES[act.category, act.provider].run(run.under("run"), act)
         run.tx("succeeded", succeed, key, action_id, msgspec.to_builtins(outcome))
-    except Abandoned:
-        return
     except ActionFailed as failure:
-        _record_failure(run, key, action_id, failure)
+        run.tx("failed", fail, key, action_id, failure.code, failure.message, failure.summary)
     except AwsError as error:
         code = "PermissionError" if error.code in DENIED else "ConfigurationError"
-        _record_failure(run, key, action_id, ActionFailed(code, error.message or error.code))
+        run.tx("failed", fail, key, action_id, code, error.message or error.code, "")
 
 
-def _record_failure(run: Run, key: str, action_id: str, failure: ActionFailed) -> None:
-    try:
-        run.tx("failed", fail, key, action_id, failure.code, failure.message, failure.summary)
-    except Abandoned:
-        return
+def _forget_signals(run: Run, action_id: str) -> None:
+    """Take what the run of an abandoned action was told and did not wait for: signals are kept until somebody takes them."""
+    for number in count():
+        if run.wait_for(action_signal(action_id), key=f"forgotten-{number}", timeout=0) is None:
+            return
 
 
 def prepare(ctx: Context, key: str, action_id: str) -> dict[str, Any]:
