@@ -238,8 +238,10 @@ def _list(call: Call) -> int:
     if which in ("installed", "--installed"):
         wanted = [package for name in names for package in packages.debian(name) or [name]]
         done = subprocess.run(["dpkg-query", "-W", "-f", "${binary:Package} ${Version} @debian\n", *wanted], capture_output=True, text=True)
+        if names and not done.stdout:
+            return _fail("Error: No matching Packages to list")
         print("Installed Packages\n" + done.stdout, end="")
-        return 1 if names and not done.stdout else 0
+        return 0
     shown = [name for name in packages.known() if not names or name in names]
     if names and not shown:
         return _fail("Error: No matching Packages to list")
