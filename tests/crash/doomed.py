@@ -112,6 +112,7 @@ class DoomedCloud:
             self._stopping = True
             self._process.terminate()
         self._process.wait(90)
+        self._keeper.join(10)
 
 
 def patiently(call: Callable[[], T], seconds: float = 60.0) -> T:

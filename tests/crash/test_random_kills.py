@@ -25,7 +25,7 @@ def test_releases_under_random_kills(tmp_path: Path, capsys: pytest.CaptureFixtu
     draw, over = random.Random(SEED), threading.Event()
 
     def killer() -> None:
-        while cloud.deaths < KILLS and not over.wait(draw.uniform(0.2, 1.5)):
+        while cloud.deaths < KILLS and not over.wait(draw.uniform(0.3, 3.5)):
             if cloud.answers:
                 cloud.kill()
 
