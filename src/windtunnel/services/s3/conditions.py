@@ -11,7 +11,7 @@ from typing import NamedTuple
 from windtunnel.kernel.errors import AwsError
 from windtunnel.services.s3.objects import Version, no_such_key
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)\Z")
+_RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})\Z")
 
 
 class Window(NamedTuple):

@@ -36,7 +36,7 @@ _SOURCE = (
     "Bucket Key CopySource CopySourceIfMatch CopySourceIfNoneMatch CopySourceIfModifiedSince CopySourceIfUnmodifiedSince"
     " ExpectedBucketOwner ExpectedSourceBucketOwner"
 )
-_RANGE = re.compile(r"bytes=(\d+)-(\d+)\Z")
+_RANGE = re.compile(r"bytes=([0-9]{1,19})-([0-9]{1,19})\Z")
 MAX_COPY = 5 * 1024**3
 
 
