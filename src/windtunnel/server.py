@@ -173,3 +173,7 @@ def run(settings: Settings, boundary: Boundary = _no_boundary) -> None:
     gc.set_threshold(50_000)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     uvloop.run(serve(settings, boundary))
+    # Everything is recorded and closed. A job's thread may still sit in an effect that has no end to wait for.
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)

@@ -139,7 +139,7 @@ def _run_blocks(lab: str, cloud: LabCloud, home: Path, crash: bool, outcome: Out
         **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "GIT_CONFIG"))},
         **cloud.environment(),
         "PATH": client_path(),
-        "LAB_HOME": str(path.parent),
+        "LAB_APP": str(path.parent / "app"),
         "WORK": str(work),
         "HOME": str(work),
         **settings,

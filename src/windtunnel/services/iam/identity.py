@@ -235,7 +235,7 @@ def _generation(tx: Tx) -> str:
 def remember_generation(cloud: Any) -> None:
     """Without it `known` would know nothing until the first change of IAM."""
     if isinstance(cloud.identity, StoreIdentity):  # another kind remembers for itself
-        with cloud.store.snapshot("", "") as tx:
+        with cloud.store.thread_snapshot("", "") as tx:
             cloud.identity.committed(_generation(tx))
 
 
