@@ -133,6 +133,12 @@ def test_filtering_interleaves_streams_by_time(logs: Logs) -> None:
     assert texts(logs.filter_log_events(log_group_name="/g", log_stream_name_prefix="a", start_time=NOW + 1)) == ["ERROR 3"]
 
 
+def test_filtering_many_events_of_many_streams_misses_none(logs: Logs) -> None:
+    for n in range(120):
+        logs.put("ab"[n % 3 == 0], *[(NOW + n * 10 + k, f"m{n}-{k}") for k in range(10)])
+    assert texts(logs.filter_log_events(log_group_name="/g")) == [f"m{n}-{k}" for n in range(120) for k in range(10)]
+
+
 def test_filtering_pages_meet(logs: Logs) -> None:
     for n in range(7):
         logs.put("ab"[n % 2], (NOW + n // 3, f"m{n}"))

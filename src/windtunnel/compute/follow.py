@@ -112,7 +112,12 @@ class Follower:
             if now < one.not_before:
                 continue
             exited = one.exited  # before the reading: a log is complete once its boot has ended
-            frames, offset = driver.logs(one.handle, one.offset, READ)
+            try:
+                frames, offset = driver.logs(one.handle, one.offset, READ)
+            except OSError as error:
+                log.error("the log of sandbox %s could not be read and is tried again: %s", one.handle.id, error)
+                one.not_before = now + AFTER_FAILURE
+                continue
             if frames:
                 taking.append((one, offset, one.sink.take(frames, offset)))
             elif exited is not None:

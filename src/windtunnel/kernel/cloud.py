@@ -88,8 +88,8 @@ class Identity(Protocol):
     def check(self, ctx: Context, needs: Iterable[Need]) -> None:
         """Raise AwsError("AccessDenied", words) unless the caller may do all of it."""
 
-    def assume_for_service(self, ctx: Context, role_arn: str, session_name: str, service: str) -> Principal:
-        """The session principal of a role that trusts the service; AwsError AccessDenied otherwise."""
+    def assume_for_service(self, ctx: Context, role_arn: str, session_name: str, service: str, source_arn: str = "") -> Principal:
+        """The session principal of a role that trusts the service (acting for `source_arn`); AwsError AccessDenied otherwise."""
 
     def assume(
         self,

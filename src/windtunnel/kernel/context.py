@@ -147,12 +147,13 @@ class Context:
         """Wake the requests that wait for `name` (see `Wait`) once this commits. Not kept."""
         self.cloud.notify(self, name)
 
-    def assuming(self, role_arn: str, session_name: str, service: str) -> Context:
+    def assuming(self, role_arn: str, session_name: str, service: str, source_arn: str = "") -> Context:
         """The same transaction, acting as a role that trusts `service` (`codebuild.amazonaws.com`).
 
+        source_arn: the resource for which the service acts (`aws:SourceArn` in the role's trust policy).
         Raises AwsError AccessDenied in sts's words when the role does not exist or does not trust that service.
         """
-        principal = self.cloud.identity.assume_for_service(self, role_arn, session_name, service)
+        principal = self.cloud.identity.assume_for_service(self, role_arn, session_name, service, source_arn)
         return self.acting(principal)
 
     def acting(self, principal: Principal) -> Context:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from build_lab import EVERYTHING, ROLE, Lab, phases
+from build_lab import EVERYTHING, PROJECT, ROLE, Lab, phases
 
 from harness import ACCOUNT, until
 from windtunnel.compute.credentials import SandboxCredential
@@ -89,8 +89,14 @@ def test_what_is_not_the_runners_language_is_logged(lab: Lab) -> None:
     build = lab.start()
     lab.in_sandbox(build)
     lab.say(build, b"not json\n", b'{"t": "x", "log": 1}\n', b'{"t": 1, "log": "an old clock"}\n', b"\xff\xfe\n")
+    lab.say(
+        build, b'{"a":' * 100_000 + b"\n", b'{"t": 1e308, "begin": "DOWNLOAD_SOURCE"}\n', b'{"t": -1e308, "phase": "DOWNLOAD_SOURCE"}\n'
+    )
+    lab.say(build, b'{"t": 1, "begin": "NO_PHASE"}\n', b'{"t": 1, "artifacts": {"other": "x"}, "exported": [{}]}\n')
     lab.play(build)
-    assert lab.ended(build)["buildStatus"] == "SUCCEEDED"
+    found = lab.ended(build)
+    assert found["buildStatus"] == "SUCCEEDED"
+    assert all(abs(phase["startTime"] - found["startTime"]) < 60 for phase in found["phases"])
     assert {"not json", '{"t": "x", "log": 1}', "an old clock", "\ufffd\ufffd"} <= set(lab.log(build))
 
 
@@ -215,6 +221,32 @@ def test_the_projects_own_limit(lab: Lab) -> None:
 def test_a_token_is_one_build(lab: Lab) -> None:
     assert lab.start(idempotency_token="t") == lab.start(idempotency_token="t")
     assert lab.start(idempotency_token="u") != lab.start(idempotency_token="t")
+    with pytest.raises(AwsError, match="other parameters") as caught:
+        lab.start(idempotency_token="t", source_version="x")
+    assert caught.value.code == "InvalidInputException"
+
+
+def test_a_role_may_insist_on_the_project(lab: Lab) -> None:
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": "codebuild.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+        "Condition": {"ArnEquals": {"aws:SourceArn": f"arn:aws:codebuild:us-east-1:{ACCOUNT}:project/app"}},
+    }
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    lab.cloud.api("iam", "UpdateAssumeRolePolicy", role_name="builder", policy_document=document)
+    lab.in_sandbox(lab.start())
+    with pytest.raises(AwsError, match="sts:AssumeRole on service role"):
+        lab.api("CreateProject", **{**PROJECT, "name": "other"})
+
+
+def test_a_projects_second_life_keeps_the_builds_of_the_first(lab: Lab) -> None:
+    first = lab.start()
+    lab.api("DeleteProject", name="app")
+    lab.api("CreateProject", **PROJECT)
+    second = lab.start()
+    assert lab.build(second)["buildNumber"] == 1
+    assert lab.api("ListBuildsForProject", project_name="app")["ids"] == [second, first]
 
 
 def test_overrides_win_for_one_build_only(lab: Lab) -> None:

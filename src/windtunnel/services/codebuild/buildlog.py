@@ -10,7 +10,7 @@ from typing import Any
 
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import AwsError
-from windtunnel.services.codebuild.model import SERVICE, Build, build_arn, session_name
+from windtunnel.services.codebuild.model import SERVICE, Build, build_arn, project_arn, session_name
 
 Line = tuple[int, str]
 MAX_EVENTS = 5_000
@@ -19,7 +19,7 @@ MAX_BYTES = 900_000
 
 def as_role(ctx: Context, build: Build) -> Context:
     """This transaction as the build's session of its service role. AwsError AccessDenied when the role does not trust CodeBuild."""
-    return ctx.assuming(build.settings["serviceRole"], session_name(build), SERVICE)
+    return ctx.assuming(build.settings["serviceRole"], session_name(build), SERVICE, project_arn(ctx.scope, build.project))
 
 
 def open_log(ctx: Context, build: Build) -> str:

@@ -64,11 +64,11 @@ class Build(Record, kw_only=True):
 
     requested: StartBuild's arguments, for RetryBuild. stopping: why its sandbox is being ended (STOPPED, TIMED_OUT), "" if it is not.
     reported: whether the runner said that it had come to its end. terminated: whether it was told to end while it ran.
-    log_trouble: why its log could not be written.
+    log_trouble: why its log could not be written. token: `project/idempotency token`, "" when it was started without one.
     """
 
     KIND: ClassVar[str] = "codebuild.build"
-    INDEXES: ClassVar = {"state": lambda build: () if build.complete else (build.state,)}
+    INDEXES: ClassVar = {"state": lambda build: () if build.complete else (build.state,), "token": "token"}
 
     id: str
     number: int
@@ -78,6 +78,7 @@ class Build(Record, kw_only=True):
     started: float
     cause: str
     requested: Shape = {}
+    token: str = ""
     state: str = "queued"
     status: str = "IN_PROGRESS"
     ended: float | None = None
@@ -191,7 +192,7 @@ class BuildOutput(Record, kw_only=True):
 
 
 class Place(Record, kw_only=True):
-    """Where a build stands in a listing: `all/TIME/ID` and `project/NAME/NUMBER`."""
+    """Where a build stands in a listing: `all/TIME/…` and `project/NAME/TIME/…`."""
 
     KIND: ClassVar[str] = "codebuild.place"
 
@@ -202,22 +203,9 @@ class Place(Record, kw_only=True):
         return self.place
 
 
-class StartToken(Record, kw_only=True):
-    """An idempotency token: for five minutes the same token is the same build."""
-
-    KIND: ClassVar[str] = "codebuild.token"
-
-    token: str
-    build: str
-    at: float
-
-    def key(self) -> str:
-        return self.token
-
-
 def places(build: Build) -> list[Place]:
-    by_time = f"all/{int(build.started * 1000):015d}/{build.number:09d}/{build.id}"
-    return [Place(place=by_time, build=build.id), Place(place=f"project/{build.project}/{build.number:09d}", build=build.id)]
+    by_time = f"{int(build.started * 1000):015d}/{build.number:09d}/{build.id}"
+    return [Place(place=f"{listing}/{by_time}", build=build.id) for listing in ("all", f"project/{build.project}")]
 
 
 def cloudwatch(settings: Shape) -> Shape:

@@ -47,6 +47,7 @@ class Message(msgspec.Struct, frozen=True):
 
 
 _decoder = msgspec.json.Decoder(Message)
+_ARTIFACT = frozenset({"location", "sha256sum", "md5sum", "artifactIdentifier"})
 
 
 def split(rest: bytes, frames: list[LogFrame]) -> tuple[list[Message], bytes]:
@@ -68,7 +69,7 @@ def split(rest: bytes, frames: list[LogFrame]) -> tuple[list[Message], bytes]:
 def message_of(at: float, line: bytes) -> Message:
     try:
         return _decoder.decode(line)
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError):
         return Message(t=at, log=line.decode("utf-8", "replace"))
 
 
@@ -85,13 +86,17 @@ def apply(ctx: Context, build: Build, message: Message, tail: Sequence[str]) -> 
     if message.resolved is not None:
         build.resolved_version = message.resolved
     if message.exported is not None:
-        build.exported = message.exported
+        build.exported = [{"name": one.get("name", ""), "value": one.get("value", "")} for one in message.exported]
     if message.artifacts is not None:
-        build.artifacts = dict(message.artifacts)
+        build.artifacts = _artifact(message.artifacts)
     if message.secondary is not None:
-        build.secondary_artifacts = [dict(one) for one in message.secondary]
+        build.secondary_artifacts = [_artifact(one) for one in message.secondary]
     build.reported = build.reported or message.done
     build.terminated = build.terminated or message.terminated
+
+
+def _artifact(said: dict[str, str]) -> dict[str, str]:
+    return {member: value for member, value in said.items() if member in _ARTIFACT}
 
 
 def record(ctx: Context, build_id: str, messages: list[Message], rest: bytes, offset: int) -> None:
@@ -103,14 +108,13 @@ def record(ctx: Context, build_id: str, messages: list[Message], rest: bytes, of
     lines: list[Line] = []
     tail = deque(output.tail, TAIL_LINES)
     changed = False
-    at = int(build.started * 1000)
     for message in messages:
+        at = min(max(message.t, build.started), ctx.now + 1)  # the sandbox is the user's: its clock is not believed
         if message.log is None:
             changed = True
-            apply(ctx, build, message, tail)
+            apply(ctx, build, msgspec.structs.replace(message, t=at), tail)
             continue
-        at = max(at, int(min(message.t, ctx.now + 1) * 1000))  # the sandbox is the user's: its clock is not believed
-        lines.append((at, message.log))
+        lines.append((max(int(at * 1000), lines[-1][0] if lines else 0), message.log))
         if not message.log.startswith("[Container] ") and message.log.strip():
             tail.append(message.log[:TAIL_WIDTH])
     trouble = build.log_trouble

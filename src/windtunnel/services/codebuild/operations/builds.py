@@ -15,7 +15,6 @@ from windtunnel.services.codebuild.model import (
     Place,
     Project,
     Shape,
-    StartToken,
     build_id,
     no_build,
     no_project,
@@ -64,13 +63,10 @@ def start_build(ctx: Context, project_name: str, **members: Any) -> Reply:
     if project is None:
         raise no_project(ctx.scope, name)
     requested = {model_name(member): value for member, value in members.items() if value is not None}
-    token = requested.pop("idempotencyToken", None)
-    known = _by_token(ctx, name, token)
-    if known is None:
-        known = _start(ctx, project, requested, revision)
-        if token:
-            ctx.tx.put(StartToken(token=f"{name}/{token}", build=known.id, at=ctx.now))
-    return {"build": known.described(ctx.scope)}
+    given = requested.pop("idempotencyToken", "")
+    token = f"{name}/{given}" if given else ""
+    build = _by_token(ctx, token, requested) or _start(ctx, project, requested, revision, token)
+    return {"build": build.described(ctx.scope)}
 
 
 def model_name(member: str) -> str:
@@ -79,17 +75,22 @@ def model_name(member: str) -> str:
     return first + "".join(part.capitalize() for part in rest)
 
 
-def _by_token(ctx: Context, project: str, token: str | None) -> Build | None:
-    held = ctx.tx.get(StartToken, f"{project}/{token}") if token else None
-    return ctx.tx.get(Build, held.build) if held is not None and ctx.now - held.at < TOKEN_SECONDS else None
+def _by_token(ctx: Context, token: str, requested: Shape) -> Build | None:
+    """The build that was started with this token in the last five minutes."""
+    for build in ctx.tx.find(Build, "token", token) if token else []:
+        if ctx.now - build.started < TOKEN_SECONDS:
+            if build.requested != requested:
+                raise AwsError("InvalidInputException", "The idempotency token was used before with other parameters")
+            return build
+    return None
 
 
-def _start(ctx: Context, project: Project, requested: Shape, revision: str) -> Build:
+def _start(ctx: Context, project: Project, requested: Shape, revision: str, token: str) -> Build:
     settings = with_defaults(ctx.scope, project.name, overridden(project.settings, requested))
     check("StartBuild", settings)
     _check_limits(ctx, project.name, settings)
     if "serviceRoleOverride" in requested:
-        check_role(ctx, settings["serviceRole"])
+        check_role(ctx, settings["serviceRole"], project.name)
     project.builds += 1
     ctx.tx.put(project)
     build = Build(
@@ -101,6 +102,7 @@ def _start(ctx: Context, project: Project, requested: Shape, revision: str) -> B
         started=ctx.now,
         cause=ctx.cause,
         requested=requested,
+        token=token,
         resolved_version=revision,
         phases=[Phase("SUBMITTED", ctx.now)],
     )
@@ -161,13 +163,10 @@ def retry_build(ctx: Context, id: str | None = None, idempotency_token: str | No
     project = ctx.tx.get(Project, old.project)
     if project is None:
         raise no_project(ctx.scope, old.project)
-    token = f"retry/{idempotency_token}" if idempotency_token else None
-    build = _by_token(ctx, project.name, token)
-    if build is None:
-        revision = old.resolved_version if old.settings["source"]["type"] == "CODEPIPELINE" else ""
-        build = _start(ctx, project, {**old.requested, "sourceVersion": old.source_version or None}, revision)
-        if token:
-            ctx.tx.put(StartToken(token=f"{project.name}/{token}", build=build.id, at=ctx.now))
+    token = f"{old.id}/{idempotency_token}" if idempotency_token else ""
+    requested = {**old.requested, "sourceVersion": old.source_version} if old.source_version else old.requested
+    revision = old.resolved_version if old.settings["source"]["type"] == "CODEPIPELINE" else ""
+    build = _by_token(ctx, token, requested) or _start(ctx, project, requested, revision, token)
     return {"build": build.described(ctx.scope)}
 
 

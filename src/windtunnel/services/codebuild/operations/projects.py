@@ -72,10 +72,10 @@ def on_names(action: str) -> Any:
     return authorize
 
 
-def check_role(ctx: Context, role: str) -> None:
+def check_role(ctx: Context, role: str, project: str) -> None:
     """CodeBuild tries the role before it accepts a project."""
     try:
-        ctx.assuming(role, "AWSCodeBuild", SERVICE)
+        ctx.assuming(role, "AWSCodeBuild", SERVICE, project_arn(ctx.scope, project))
     except AwsError as error:
         raise AwsError("InvalidInputException", UNTRUSTED) from error
 
@@ -92,7 +92,7 @@ def create_project(ctx: Context, name: str, **members: Any) -> Reply:
         raise AwsError("ResourceAlreadyExistsException", f"Project already exists: {project_arn(ctx.scope, name)}")
     settings = with_defaults(ctx.scope, name, _given(members))
     check("CreateProject", settings)
-    check_role(ctx, settings["serviceRole"])
+    check_role(ctx, settings["serviceRole"], name)
     project = Project(name=name, settings=settings, created=ctx.now, modified=ctx.now)
     ctx.tx.insert(project)
     return {"project": project.described(ctx.scope)}
@@ -108,7 +108,7 @@ def update_project(ctx: Context, name: str, **members: Any) -> Reply:
     settings = with_defaults(ctx.scope, name, {**project.settings, **given})
     check("UpdateProject", settings)
     if "serviceRole" in given:
-        check_role(ctx, settings["serviceRole"])
+        check_role(ctx, settings["serviceRole"], name)
     project.settings = settings
     project.modified = ctx.now
     ctx.tx.put(project)

@@ -32,7 +32,7 @@ from windtunnel.services.logs.model import (
 from windtunnel.services.logs.patterns import compile_pattern
 
 FOREVER = 1 << 62
-CHUNK = 500
+FIRST_CHUNK, CHUNK = 16, 1024
 MAX_SCANNED = 20_000
 """Events that one FilterLogEvents looks at; then it answers what it has, with a token, as AWS does."""
 
@@ -170,10 +170,11 @@ def filter_log_events(
         raise AwsError("InvalidParameterException", "logStreamNames and logStreamNamePrefix are mutually exclusive parameters.")
     matches = compile_pattern(filter_pattern)
     group = group_or_error(ctx, group_name(log_group_name, log_group_identifier))
-    names = _streams(ctx, group.name, log_stream_names, log_stream_name_prefix)
     start = max(start_time, oldest_kept(group, int(ctx.now * 1000)))
     end = FOREVER if end_time is None else end_time + 1
     after = parse_page_token(next_token, int)[0] if next_token else None
+    streams = _streams(ctx, group.name, log_stream_names, log_stream_name_prefix)
+    names = [stream.name for stream in streams if stream.first is not None and stream.first < end and (stream.last or 0) >= start]
     merged = heapq.merge(*(_rows(ctx, group.name, name, start, end, after) for name in names))
     events, cursor = _matching(merged, matches, limit)
     reply: Reply = {"events": events, "searchedLogStreams": []}
@@ -182,21 +183,23 @@ def filter_log_events(
     return reply
 
 
-def _streams(ctx: Context, group: str, names: list[str] | None, prefix: str) -> list[str]:
+def _streams(ctx: Context, group: str, names: list[str] | None, prefix: str) -> list[LogStream]:
     if names:
-        return [stream_or_error(ctx, group, name).name for name in dict.fromkeys(names)]
-    return [stream.name for stream in ctx.tx.scan(LogStream, prefix=stream_key(group, prefix))]
+        return [stream_or_error(ctx, group, name) for name in dict.fromkeys(names)]
+    return ctx.tx.scan(LogStream, prefix=stream_key(group, prefix))
 
 
 def _rows(ctx: Context, group: str, stream: str, start: int, end: int, after: int | None) -> Iterator[tuple[Row, str]]:
-    """A stream's rows in order, read in small pages as the merge asks for them."""
+    """A stream's rows in order, read in pages that grow as the merge asks for them: a group may have many streams."""
+    size = FIRST_CHUNK
     while True:
-        page = ctx.tx.read_logs(group, stream, start=start, end=end, after=after, limit=CHUNK)
+        page = ctx.tx.read_logs(group, stream, start=start, end=end, after=after, limit=size)
         for row in page:
             yield row, stream
-        if len(page) < CHUNK:
+        if len(page) < size:
             return
         after = page[-1][0]
+        size = min(size * 4, CHUNK)
 
 
 def _matching(merged: Iterator[tuple[Row, str]], matches: Callable[[str], bool], limit: int) -> tuple[list[dict[str, Any]], int | None]:
