@@ -6,6 +6,7 @@ import io
 import json
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -85,6 +86,15 @@ def test_an_object_with_everything_that_can_be_said_of_it(s3: Any) -> None:
     assert [item["Key"] for item in s3.list_objects_v2(Bucket="box", Prefix="dir/ä ")["Contents"]] == ["dir/ä b+c.txt"]
     overridden = s3.get_object(Bucket="box", Key="dir/ä b+c.txt", ResponseContentType="text/html", ResponseContentDisposition="inline")
     assert (overridden["ContentType"], overridden["ContentDisposition"]) == ("text/html", "inline")
+
+
+def test_when_an_object_expires_is_kept_as_a_header(s3: Any) -> None:
+    s3.put_object(Bucket="box", Key="e", Body=b"x", Expires=datetime(2030, 1, 1, tzinfo=UTC))
+    s3.copy_object(Bucket="box", Key="f", CopySource="box/e")
+    for key in ("e", "f"):
+        assert s3.get_object(Bucket="box", Key=key)["ExpiresString"] == "Tue, 01 Jan 2030 00:00:00 GMT"
+    overridden = s3.get_object(Bucket="box", Key="e", ResponseExpires=datetime(2031, 1, 1, tzinfo=UTC))
+    assert overridden["ExpiresString"] == "Wed, 01 Jan 2031 00:00:00 GMT"
 
 
 @pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"])

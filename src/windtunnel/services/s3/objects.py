@@ -37,11 +37,11 @@ class PartInfo(msgspec.Struct, frozen=True):
 class Described(msgspec.Struct, kw_only=True, frozen=True):
     """What a client says of an object beside its bytes.
 
-    headers: the model's member names (`ContentType`, …); expires: epoch seconds.
+    headers: the model's member names (`ContentType`, …); expires: the header as it was sent.
     """
 
     headers: dict[str, str] = {}
-    expires: float | None = None
+    expires: str | None = None
     metadata: dict[str, str] = {}
     tags: dict[str, str] = {}
     storage_class: str = "STANDARD"

@@ -14,6 +14,7 @@ from windtunnel.services.s3.describing import read_headers, version_headers
 from windtunnel.services.s3.guard import check_version_id, deny_unless_may_list, find_version, on_object, the_bucket
 from windtunnel.services.s3.objects import Version, cut, no_such_key, no_such_version
 from windtunnel.services.s3.operations.configuration import full_control
+from windtunnel.wire.protocols import timestamps
 
 _OVERRIDES = {
     "response_cache_control": "CacheControl",
@@ -21,7 +22,6 @@ _OVERRIDES = {
     "response_content_encoding": "ContentEncoding",
     "response_content_language": "ContentLanguage",
     "response_content_type": "ContentType",
-    "response_expires": "Expires",
 }
 _ASKED = (
     "Bucket Key VersionId Range PartNumber IfMatch IfNoneMatch IfModifiedSince IfUnmodifiedSince ChecksumMode ExpectedBucketOwner"
@@ -73,6 +73,8 @@ def _looked_at(ctx: Context, bucket: str, key: str, asked: dict[str, Any]) -> tu
     for argument, member in _OVERRIDES.items():
         if asked.get(argument) is not None:
             reply[member] = asked[argument]
+    if asked.get("response_expires") is not None:
+        reply["Expires"] = timestamps.render(asked["response_expires"], "rfc822")
     if view.partial:
         reply["ContentRange"] = view.content_range(version.size)
     if asked.get("part_number") is not None and version.parts:
