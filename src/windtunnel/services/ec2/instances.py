@@ -24,6 +24,7 @@ from windtunnel.services.ec2.model import (
     described,
     instance_arn,
     state_shape,
+    tag_key,
     zone,
 )
 
@@ -111,7 +112,7 @@ def to_run(
 
 def request_tags(specifications: list[dict[str, Any]] | None) -> dict[str, str]:
     return {
-        tag["Key"]: tag.get("Value", "")
+        tag_key(tag): tag.get("Value", "")
         for item in specifications or []
         for tag in item.get("Tags") or []
         if item.get("ResourceType") == "instance"

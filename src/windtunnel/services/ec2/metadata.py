@@ -73,7 +73,7 @@ def _token(instance: Instance, method: str, headers: Mapping[str, str], secret: 
     if "x-forwarded-for" in headers:
         return _text(403, "Forbidden")
     asked = headers.get("x-aws-ec2-metadata-token-ttl-seconds", "")
-    if not asked.isdigit() or not 1 <= int(asked) <= MAX_TTL:
+    if not asked.isdecimal() or len(asked) > 9 or not 1 <= int(asked) <= MAX_TTL:
         return _text(400, "Bad Request")
     status, answered, body = _text(200, _sign(instance, int(now) + int(asked), secret))
     return status, {**answered, "X-Aws-Ec2-Metadata-Token-Ttl-Seconds": asked}, body

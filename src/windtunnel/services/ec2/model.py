@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
+from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.records import Record, RecordScope
 from windtunnel.kernel.scope import Scope
 from windtunnel.kernel.stock import STOCK_AMI
@@ -23,6 +24,13 @@ TYPES: dict[str, tuple[int, float]] = {
     "m1.small": (1, 1.7), "m5.large": (2, 8), "m6i.large": (2, 8), "c5.large": (2, 4), "c6i.large": (2, 4),
 }  # fmt: skip
 """instance type -> (vCPUs, GiB of memory), for the x86 types that labs use."""
+
+
+def tag_key(tag: dict[str, str]) -> str:
+    """A tag's key, which EC2's model does not require and EC2 does."""
+    if not tag.get("Key"):
+        raise AwsError("InvalidParameterValue", "Tag keys cannot be null or empty.")
+    return tag["Key"]
 
 
 class Tokens(msgspec.Struct):

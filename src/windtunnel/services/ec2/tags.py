@@ -9,14 +9,15 @@ from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.registry import reads, writes
 from windtunnel.services.ec2.filters import chosen
 from windtunnel.services.ec2.instances import dry, on_everything, the_instances, visible
-from windtunnel.services.ec2.model import Instance, instance_arn
+from windtunnel.services.ec2.model import Instance, instance_arn, tag_key
 
 
 def on_resources(action: str) -> Any:
     def authorize(ctx: Context, resources: list[str], tags: list[dict[str, Any]] | None = None, **_: Any) -> list[Need]:
-        asked: dict[str, Any] = {f"aws:RequestTag/{tag['Key']}": tag.get("Value", "") for tag in tags or []}
-        if tags:
-            asked["aws:TagKeys"] = [tag["Key"] for tag in tags]
+        keys = [tag_key(tag) for tag in tags or []]
+        asked: dict[str, Any] = {f"aws:RequestTag/{key}": tag.get("Value", "") for key, tag in zip(keys, tags or [], strict=True)}
+        if keys:
+            asked["aws:TagKeys"] = keys
         needs = []
         for name in resources:
             instance = ctx.tx.get(Instance, name)

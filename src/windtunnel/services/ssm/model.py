@@ -199,7 +199,7 @@ def selected(tx: Tx, parameter: Parameter, selector: str) -> ParameterVersion | 
     if not selector:
         return parameter.current
     wanted = selector[1:]
-    version = int(wanted) if wanted.isascii() and wanted.isdigit() else parameter.labels.get(wanted)
+    version = int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) < 19 else parameter.labels.get(wanted)
     if version is None or version == parameter.current.version:
         return parameter.current if version is not None else None
     past = tx.get(Past, past_key(parameter.name, version))
