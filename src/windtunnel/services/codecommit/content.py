@@ -11,7 +11,7 @@ from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.git import ZERO, Update
 from windtunnel.kernel.registry import reads, writes
 from windtunnel.services.codecommit.model import HEADS, TAGS, Repository, repository_arn
-from windtunnel.services.codecommit.operations import on_repository, project_after, the_branch, the_repository
+from windtunnel.services.codecommit.operations import on_repository, page_start, project_after, the_branch, the_repository
 from windtunnel.services.codecommit.refs import move, refs_of
 
 MODES = {0o100644: "NORMAL", 0o100755: "EXECUTABLE", 0o120000: "SYMLINK"}
@@ -74,7 +74,7 @@ def _entry(tree: Any, path: str) -> Any:
 
 def _clean(path: str) -> str:
     cleaned = posixpath.normpath(path.strip("/")) if path.strip("/") else ""
-    if cleaned.startswith("..") or len(path) > 4096:
+    if cleaned.startswith("..") or len(path) > 4096 or "\0" in path:
         raise AwsError("InvalidPathException", f"The path {path} is not valid.")
     return "" if cleaned == "." else cleaned
 
@@ -167,9 +167,7 @@ def get_differences(
         if kind != "D":
             item["afterBlob"] = {"blobId": str(new.id), "path": new.path, "mode": f"{int(new.mode):o}"}
         found.append(item)
-    if next_token is not None and not (next_token.isdigit() and int(next_token) <= len(found)):
-        raise AwsError("InvalidContinuationTokenException", "The specified continuation token is not valid.")
-    start = int(next_token or 0)
+    start = page_start(next_token, len(found))
     reply: Reply = {"differences": found[start : start + max_results]}
     if start + max_results < len(found):
         reply["NextToken"] = str(start + max_results)
@@ -212,13 +210,18 @@ def make_commit(ctx: Context, args: dict[str, Any]) -> dict[str, Any]:
             raise AwsError("SameFileContentException", f"The file {path} has the same content already")
         index.read_tree(tree)
     index.add(pygit2.IndexEntry(path, blob, mode))
-    who = pygit2.Signature(args.get("name") or ctx.principal.name or "unknown", args.get("email") or "unknown@localhost", int(ctx.now), 0)
-    message = args.get("commit_message") or f"Edited {path}"
+    try:
+        who = pygit2.Signature(
+            args.get("name") or ctx.principal.name or "unknown", args.get("email") or "unknown@localhost", int(ctx.now), 0
+        )
+    except (ValueError, pygit2.GitError):
+        raise AwsError("InvalidEmailException", "The specified name and email address cannot be those of a commit.") from None
+    message = (args.get("commit_message") or "").replace("\0", "") or f"Edited {path}"
     tree_id = index.write_tree(objects)
     commit = objects.create_commit(None, who, who, message, tree_id, [tip] if tip else [])
     return {
         **args,
-        "made": {"commitId": str(commit), "blobId": str(blob), "treeId": str(tree_id), "tip": tip, "summary": message.splitlines()[0]},
+        "made": {"commitId": str(commit), "blobId": str(blob), "treeId": str(tree_id), "tip": tip, "summary": message.partition("\n")[0]},
     }
 
 

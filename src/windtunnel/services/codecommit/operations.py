@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from windtunnel.kernel.cloud import Cloud
@@ -156,7 +157,7 @@ def list_repositories(ctx: Context, next_token: str | None = None, sort_by: str 
 def page_start(token: str | None, size: int) -> int:
     if token is None:
         return 0
-    if not token.isdigit() or int(token) > size:
+    if not re.fullmatch(r"[0-9]{1,9}", token) or int(token) > size:
         raise AwsError("InvalidContinuationTokenException", "The specified continuation token is not valid.")
     return int(token)
 
