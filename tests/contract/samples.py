@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness import ACCOUNT, REGION
+from windtunnel.kernel.stock import STOCK_AMI
 from windtunnel.wire.models import OperationModel, Ref, ServiceModel, Shape
 from windtunnel.wire.protocols.patterns import compiled_pattern
 
@@ -21,6 +22,8 @@ KNOWN: dict[str, Any] = {
     "key": "key",
     "copysource": "bucket/key",
     "document": POLICY,
+    "expectedbucketowner": ACCOUNT,
+    "expectedsourcebucketowner": ACCOUNT,
     "eventpattern": '{"source":["aws.codecommit"]}',
     "groupname": "group",
     "instanceprofilename": "Web",
@@ -56,7 +59,9 @@ KNOWN: dict[str, Any] = {
     "scheduleexpression": "rate(5 minutes)",
     "buildspec": "version: 0.2\nphases:\n  build:\n    commands: [true]\n",
     "commitid": "0" * 40,
-    "imageid": "ami-0123456789abcdef0",
+    "iaminstanceprofile.name": "Web",
+    "iaminstanceprofile.arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/Web",
+    "imageid": STOCK_AMI,
     "instanceid": "i-0123456789abcdef0",
     "instanceids": ["i-0123456789abcdef0"],
     "resources": ["i-0123456789abcdef0"],

@@ -50,6 +50,7 @@ SEEDS: list[tuple[str, str, dict[str, Any]]] = [
     ("iam", "CreateRole", {"role_name": "Deploy", "assume_role_policy_document": TRUST}),
     ("iam", "CreatePolicy", {"policy_name": "P", "policy_document": POLICY}),
     ("iam", "CreateInstanceProfile", {"instance_profile_name": "Web"}),
+    ("iam", "AddRoleToInstanceProfile", {"instance_profile_name": "Web", "role_name": "Deploy"}),
     ("s3", "CreateBucket", {"bucket": "bucket"}),
     ("s3", "PutObject", {"bucket": "bucket", "key": "key", "body": b"content"}),
     ("codecommit", "CreateRepository", {"repository_name": "repo"}),

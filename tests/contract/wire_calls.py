@@ -23,6 +23,7 @@ from botocore.credentials import Credentials
 from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel
 from botocore.serialize import create_serializer
+from botocore.utils import percent_encode_sequence
 
 from harness import REGION, InProcessCloud
 from windtunnel.kernel.records import Tx
@@ -80,7 +81,7 @@ def serialise(service: str, operation: str, members: dict[str, Any]) -> Sent:
     data = body.encode() if isinstance(body, str) else bytes(body or b"")
     path, query = made["url_path"], made.get("query_string") or {}
     if query and not isinstance(query, str):
-        query = urlencode(query, doseq=True)
+        query = percent_encode_sequence(query)
     target = f"{path}{'&' if '?' in path else '?'}{query}" if query else path
     return Sent(made["method"], target, {name: str(value) for name, value in made["headers"].items()}, data)
 
