@@ -7,6 +7,8 @@ import pytest
 from windtunnel.kernel.errors import AwsError
 from windtunnel.services.logs.patterns import compile_pattern
 
+LINE = '127.0.0.1 - bob [10/Oct/2000:13:25:15 -0700] "GET / HTTP/1.0" 404 1534'
+
 
 @pytest.mark.parametrize(
     "pattern, message, expected",
@@ -22,7 +24,17 @@ from windtunnel.services.logs.patterns import compile_pattern
         pytest.param('"bad request"', "a bad request b", True, id="a phrase"),
         pytest.param('"bad request"', "bad: request", False, id="a phrase is exact"),
         pytest.param(r'"a \"b\""', 'x a "b" y', True, id="a quote in a phrase"),
-        pytest.param("[", "x", None, id="space-delimited fields are refused"),
+        pytest.param("[ip, id, user, ts, req, status=4*, size]", LINE, True, id="fields of an access log"),
+        pytest.param("[ip, id, user, ts, req, status=5*, size]", LINE, False, id="a field that does not match"),
+        pytest.param("[..., status=404, size]", LINE, True, id="any number of fields before"),
+        pytest.param("[ip, ...]", LINE, True, id="any number of fields after"),
+        pytest.param("[ip, user]", LINE, False, id="too few fields"),
+        pytest.param("[ip, ..., size > 1000]", LINE, True, id="a number that is greater"),
+        pytest.param("[ip, ..., size < 1000]", LINE, False, id="a number that is not less"),
+        pytest.param('[ip, ..., req = "GET / *", status, size]', LINE, True, id="a quoted field with a wildcard"),
+        pytest.param("[ip, ..., status = 5* || status = 4*, size]", LINE, True, id="either"),
+        pytest.param("[ip, ..., status >= 400 && status != 404, size]", LINE, False, id="both fields conditions"),
+        pytest.param("[ip, ..., x = %re%]", LINE, None, id="a regular expression in a field"),
         pytest.param("%ERR.*[0-9]%", "ERR 12", None, id="regular expressions are refused"),
         pytest.param("{ $.a.b = 1 }", '{"a":{"b":1}}', True, id="a number"),
         pytest.param("{ $.a.b = 1 }", '{"a":{"b":"1"}}', False, id="a number is not a string"),
@@ -53,7 +65,25 @@ def test_a_pattern_means(pattern: str, message: str, expected: bool | None) -> N
         assert compile_pattern(pattern)(message) is expected
 
 
-@pytest.mark.parametrize("pattern", ["{ $.a = ", "{ $.a }", "{ $.a = 1 ) }", "{ = 1 }", "{ $.a > x }", '"open', "{" + "(" * 200 + "}"])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "{ $.a = ",
+        "{ $.a }",
+        "{ $.a = 1 ) }",
+        "{ = 1 }",
+        "{ $.a > x }",
+        '"open',
+        "{" + "(" * 200 + "}",
+        "[",
+        "[a, ]",
+        "[..., ...]",
+        "[a = ]",
+        "[a > x]",
+        '[a = "x]',
+        "[a = b c]",
+    ],
+)
 def test_a_malformed_pattern_is_refused(pattern: str) -> None:
     with pytest.raises(AwsError) as caught:
         compile_pattern(pattern)

@@ -1,9 +1,10 @@
 """Filter patterns: which log messages a FilterLogEvents (and later a metric filter) means. Pure.
 
-Invariant: a compiled pattern answers in time linear in the message. Patterns that are not built (space-delimited fields and
-regular expressions) are refused by name, never taken for something else.
+Invariant: a compiled pattern answers in time linear in the message. Regular expressions (%…%) are not built and refused by name, never
+taken for something else.
 
-Grammar: terms (`ERROR -timeout`, `?a ?b`, `"a phrase"`), or `{ selector operator value }` over JSON with && || and parentheses.
+Grammar: terms (`ERROR -timeout`, `?a ?b`, `"a phrase"`), `{ selector operator value }` over JSON with && || and parentheses, or
+space-delimited fields (`[ip, ..., status=4*]`, see fields.py).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 import msgspec
 
 from windtunnel.kernel.errors import AwsError, not_built
+from windtunnel.services.logs.fields import Malformed, globbed, number, parse_fields
 
 Matcher = Callable[[str], bool]
 Test = Callable[[Any], bool]
@@ -35,8 +37,19 @@ def compile_pattern(pattern: str) -> Matcher:
     if text.startswith("{"):
         return _json_pattern(text)
     if text.startswith("["):
-        raise not_built("logs", "FilterLogEvents", "filterPattern of space-delimited fields ([…])")
+        return _field_pattern(text)
     return _term_pattern(text)
+
+
+def _field_pattern(text: str) -> Matcher:
+    if not text.endswith("]"):
+        raise _invalid("the closing ] is missing")
+    if "%" in text:
+        raise not_built("logs", "FilterLogEvents", "filterPattern with a regular expression (%…%)")
+    try:
+        return parse_fields(text[1:-1]).match
+    except Malformed as error:
+        raise _invalid(str(error)) from error
 
 
 def _invalid(detail: str = "") -> AwsError:
@@ -167,10 +180,10 @@ class _Parser:
         if value_kind not in ("string", "word"):
             raise _invalid(value or "a value is missing")
         if text in _ORDERINGS:
-            number, ordering = _number(value), _ORDERINGS[text]
-            if number is None:
+            limit, ordering = number(value), _ORDERINGS[text]
+            if limit is None:
                 raise _invalid(f"{value} is not a number")
-            return lambda found: any(_is_number(item) and ordering(item, number) for item in found)
+            return lambda found: any(_is_number(item) and ordering(item, limit) for item in found)
         equal = _equal(value, quoted=value_kind == "string")
         if text == "=":
             return lambda found: any(equal(item) for item in found)
@@ -212,33 +225,11 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
 def _equal(value: str, *, quoted: bool) -> Test:
     """A number equals numbers; a string equals strings, `*` standing for anything."""
-    number = None if quoted else _number(value)
-    if number is not None:
-        return lambda item: _is_number(item) and item == number
+    wanted = None if quoted else number(value)
+    if wanted is not None:
+        return lambda item: _is_number(item) and item == wanted
     text = re.sub(r"\\(.)", r"\1", value[1:-1]) if quoted else value
     parts = text.split("*")
-    return lambda item: isinstance(item, str) and _globbed(parts, item)
-
-
-def _globbed(parts: list[str], text: str) -> bool:
-    """Whether text is the parts with anything between them: greedy from the left, linear."""
-    if len(parts) == 1:
-        return text == parts[0]
-    if not text.startswith(parts[0]) or len(text) < len(parts[0]) + len(parts[-1]) or not text.endswith(parts[-1]):
-        return False
-    at, end = len(parts[0]), len(text) - len(parts[-1])
-    for part in parts[1:-1]:
-        found = text.find(part, at, end)
-        if found < 0:
-            return False
-        at = found + len(part)
-    return True
+    return lambda item: isinstance(item, str) and globbed(parts, item)

@@ -1,0 +1,145 @@
+"""Filter patterns of space-delimited fields: `[ip, user, ..., status=4*, bytes>1000]`. Pure.
+
+Invariant: matching takes time linear in the message; conditions look at one field each.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+Test = Callable[[str], bool]
+_PART = re.compile(r'\s*(&&|\|\||!=|>=|<=|=|>|<|"(?:[^"\\]|\\.)*"|[^\s=!<>&|",]+)')
+_WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|\[([^\]]*)\]|(\S+)')
+_ORDERINGS: dict[str, Callable[[float, float], bool]] = {
+    ">": operator.gt,
+    "<": operator.lt,
+    ">=": operator.ge,
+    "<=": operator.le,
+}
+ELLIPSIS = "..."
+
+
+class Malformed(Exception):
+    """A pattern that is none; the text says where."""
+
+
+class Fields(NamedTuple):
+    """Tests of the first fields, whether any number of others may follow, and tests of the last ones."""
+
+    first: list[Test]
+    others: bool
+    last: list[Test]
+
+    def match(self, message: str) -> bool:
+        words = [quoted or bracketed or plain for quoted, bracketed, plain in _WORD.findall(message)]
+        named = len(self.first) + len(self.last)
+        if len(words) < named or (not self.others and len(words) != named):
+            return False
+        pairs = [*zip(self.first, words, strict=False), *zip(self.last, words[len(words) - len(self.last) :], strict=False)]
+        return all(test(word) for test, word in pairs)
+
+
+def parse_fields(text: str) -> Fields:
+    """The pattern between `[` and `]`. Raises Malformed."""
+    first: list[Test] = []
+    last: list[Test] = []
+    others = False
+    for field in _split(text):
+        if field == ELLIPSIS:
+            if others:
+                raise Malformed("only one ellipsis is allowed")
+            others = True
+        else:
+            (last if others else first).append(_field(field))
+    return Fields(first, others, last)
+
+
+def _split(text: str) -> list[str]:
+    """The fields between commas that are not quoted."""
+    fields, begun, quoted = [], 0, False
+    for at, character in enumerate(text):
+        if character == '"' and text[at - 1 : at] != "\\":
+            quoted = not quoted
+        elif character == "," and not quoted:
+            fields.append(text[begun:at].strip())
+            begun = at + 1
+    fields.append(text[begun:].strip())
+    if quoted or not all(fields):
+        raise Malformed("a quote is open" if quoted else "a field is empty")
+    return fields
+
+
+def _field(text: str) -> Test:
+    """A name alone, or `name=value` conditions joined by && and ||, which binds less."""
+    parts, at = [], 0
+    while text[at:].strip():
+        found = _PART.match(text, at)
+        if found is None:
+            raise Malformed(text[at:].strip())
+        parts.append(found.group(1))
+        at = found.end()
+    if len(parts) == 1:
+        return lambda word: True
+    alternatives: list[list[Test]] = [[]]
+    for start in range(0, len(parts), 4):
+        alternatives[-1].append(_condition(parts[start : start + 3]))
+        joint = parts[start + 3 : start + 4]
+        if joint == ["||"]:
+            alternatives.append([])
+        elif joint not in ([], ["&&"]):
+            raise Malformed(joint[0])
+    if len(parts) % 4 != 3:
+        raise Malformed(text)
+    return lambda word: any(all(test(word) for test in tests) for tests in alternatives)
+
+
+def _condition(parts: list[str]) -> Test:
+    if len(parts) != 3 or parts[1] not in ("=", "!=", *_ORDERINGS):
+        raise Malformed(" ".join(parts))
+    _, sign, value = parts
+    if sign in _ORDERINGS:
+        return _ordered(_ORDERINGS[sign], value)
+    wanted = re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
+    equal = _globbed(wanted.split("*"))
+    return equal if sign == "=" else lambda word: not equal(word)
+
+
+def _ordered(holds: Callable[[float, float], bool], value: str) -> Test:
+    limit = number(value)
+    if limit is None:
+        raise Malformed(f"{value} is not a number")
+
+    def test(word: str) -> bool:
+        found = number(word)
+        return found is not None and holds(found, limit)
+
+    return test
+
+
+def _globbed(parts: list[str]) -> Test:
+    return lambda word: globbed(parts, word)
+
+
+def number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def globbed(parts: list[str], text: str) -> bool:
+    """Whether text is the parts with anything between them: greedy from the left, linear."""
+    if len(parts) == 1:
+        return text == parts[0]
+    if not text.startswith(parts[0]) or len(text) < len(parts[0]) + len(parts[-1]) or not text.endswith(parts[-1]):
+        return False
+    at, end = len(parts[0]), len(text) - len(parts[-1])
+    for part in parts[1:-1]:
+        found = text.find(part, at, end)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True
