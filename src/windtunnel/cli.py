@@ -25,6 +25,8 @@ COMMANDS = {
     "bench": "measure, beside other emulators, and print one table",
 }
 
+PASSES_ON = {"check": "pytest", "test": "pytest", "bench": "the measurements"}
+
 
 def default_data() -> Path:
     """The XDG rule: $XDG_DATA_HOME/windtunnel, else ~/.local/share/windtunnel."""
@@ -74,16 +76,25 @@ def parser() -> argparse.ArgumentParser:
     made["labs"].add_argument("names", nargs="*", metavar="NAME", help="which labs (default: all)")
     made["labs"].add_argument("--keep", action="store_true", help="leave the lab's cloud running at the end")
     made["why"].add_argument("id", metavar="ID", help="an execution, build, deployment, instance or commit id")
-    for name in ("check", "test", "bench"):
-        made[name].add_argument("rest", nargs=argparse.REMAINDER, help="passed on")
+    for name, tool in PASSES_ON.items():
+        made[name].add_argument("rest", nargs="*", metavar="ARGUMENT", help=f"passed on to {tool}, options too")
     made["coverage"].add_argument("services", nargs="*", metavar="SERVICE", help="which services (default: all)")
     made["coverage"].add_argument("--markdown", action="store_true", help="the table of the README")
+    made["coverage"].add_argument("--write", action="store_true", help="with --markdown: put it there")
     return top
+
+
+def _read(arguments: list[str]) -> argparse.Namespace:
+    """argparse would take the options that are passed on for its own."""
+    command, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    if command in PASSES_ON and not {"-h", "--help"} & set(rest):
+        return argparse.Namespace(command=command, rest=rest)
+    return parser().parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status of the command."""
-    options = parser().parse_args(arguments)
+    options = _read(list(sys.argv[1:] if arguments is None else arguments))
     command = importlib.import_module(f"windtunnel.commands.{options.command}")
     try:
         return int(command.main(options) or 0)
