@@ -93,6 +93,13 @@ def test_sh_carries_its_state_too(tmp_path: Path) -> None:
     assert result.own == ["x y 2 /"]
 
 
+@pytest.mark.parametrize("shell", ["bash", "sh"])
+def test_set_u_is_the_commands_own(tmp_path: Path, shell: str) -> None:
+    commands = json.dumps(["set -u; A=kept", 'echo "$A ${B:-none}"'])
+    result = run(tmp_path, f"version: 0.2\nenv: {{shell: {shell}}}\nphases: {{build: {{commands: {commands}}}}}\n")
+    assert (result.own, result.phases["BUILD"]) == (["kept none"], "SUCCEEDED")
+
+
 @pytest.mark.parametrize(
     "command, status",
     [("false", 1), ("exit 7", 7), ("set -e; false; echo no", 1), ("kill -9 $$", 137), ("if", 2), ("no-such-program", 127)],

@@ -263,7 +263,7 @@ def read_push(path: Path) -> Push:
     with path.open("rb") as file:
         while (line := _read_pkt(file)) is not None:
             if line.startswith(b"shallow "):
-                raise ValueError("pushing from a shallow clone is not served; fetch with --unshallow first")
+                continue  # where the client's history ends; ours must go on from there, which `connected` finds out
             command, _, rest = line.partition(b"\0")
             if rest:
                 capabilities = frozenset(rest.decode("latin-1").split())

@@ -23,7 +23,7 @@ PARTIAL_AFTER = 1.0
 """Seconds of silence after which a line that is not ended yet is shown."""
 
 _BASH = r"""
-__wt_leave() { [ -n "$__wt_left" ] || { __wt_left=1; { printf '%s\0' "$PWD"; declare -p; } > /proc/self/fd/199; } 2>/dev/null; }
+__wt_leave() { [ -n "${__wt_left-}" ] || { __wt_left=1; { printf '%s\0' "$PWD"; declare -p; } > /proc/self/fd/199; } 2>/dev/null; }
 . /proc/self/fd/198 2>/dev/null
 trap __wt_leave EXIT
 eval "$1"
@@ -32,7 +32,7 @@ __wt_leave
 exit $__wt_status
 """
 _SH = r"""
-__wt_leave() { [ -n "$__wt_left" ] || { __wt_left=1; { printf '%s\0' "$PWD"; set; export -p; } > /proc/self/fd/199; } 2>/dev/null; }
+__wt_leave() { [ -n "${__wt_left-}" ] || { __wt_left=1; { printf '%s\0' "$PWD"; set; export -p; } > /proc/self/fd/199; } 2>/dev/null; }
 . /proc/self/fd/198 2>/dev/null
 trap __wt_leave EXIT
 eval "$1"

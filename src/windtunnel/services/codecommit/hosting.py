@@ -17,7 +17,7 @@ from typing import Any
 from windtunnel.kernel.cloud import BlobRef
 from windtunnel.kernel.context import Context, Need
 from windtunnel.kernel.errors import AwsError
-from windtunnel.kernel.git import Moved, Opened, Update
+from windtunnel.kernel.git import ZERO, Moved, Opened, Update
 from windtunnel.services.codecommit.model import Repository, repository_arn
 from windtunnel.services.codecommit.refs import move, refs_of, refusal
 
@@ -62,7 +62,12 @@ class GitHosting:
         repo = ctx.tx.get(Repository, opened.name)
         if repo is None or repo.repository_id != opened.repository_id:
             return Moved(["the repository was deleted" for _ in updates], {}, "")
-        reasons = [refusal(ctx, repo, update) for update in updates]
+        names = set(refs_of(ctx, repo))
+        reasons: list[str | None] = []
+        for update in updates:
+            reasons.append(refusal(ctx, repo, update, sorted(names)))
+            if reasons[-1] is None:
+                (names.discard if update.new == ZERO else names.add)(update.ref)
         if atomic and any(reasons):
             reasons = [reason or "atomic push failed" for reason in reasons]
         for update, reason in zip(updates, reasons, strict=True):

@@ -21,7 +21,7 @@ from windtunnel.services.codecommit.model import (
     repository_arn,
     valid_branch,
 )
-from windtunnel.services.codecommit.refs import move, refs_of
+from windtunnel.services.codecommit.refs import clash, move, refs_of
 
 PAGE = 1000
 service_rules(
@@ -228,6 +228,9 @@ def create_branch(ctx: Context, repository_name: str, branch_name: str, commit_i
     check_branch(branch_name)
     if ctx.tx.get(Ref, f"{repo.repository_id}/{HEADS}{branch_name}") is not None:
         raise AwsError("BranchNameExistsException", f"Branch {branch_name} already exists")
+    other = clash(HEADS + branch_name, refs_of(ctx, repo))
+    if other is not None:
+        raise AwsError("InvalidBranchNameException", f"Branch {branch_name} conflicts with {other[len(HEADS) :]}")
     if not known:
         raise AwsError("CommitDoesNotExistException", f"Commit {commit_id} does not exist")
     move(ctx, repo, Update(HEADS + branch_name, ZERO, commit_id))

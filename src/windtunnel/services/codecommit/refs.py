@@ -5,6 +5,8 @@ Invariant: a ref moves only from the value that the mover saw; all of an update'
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.git import ZERO, Update
 from windtunnel.kernel.trail import trail
@@ -16,8 +18,13 @@ def refs_of(ctx: Context, repo: Repository) -> dict[str, str]:
     return {ref.name: ref.target for ref in ctx.tx.scan(Ref, prefix=f"{repo.repository_id}/")}
 
 
-def refusal(ctx: Context, repo: Repository, update: Update) -> str | None:
-    """Why this ref may not move, in words for git's `remote rejected`; None when it may."""
+def clash(name: str, others: Iterable[str]) -> str | None:
+    """The ref that stands in a new one's way: of `a` and `a/b` a clone can have only one."""
+    return next((other for other in others if other.startswith(name + "/") or name.startswith(other + "/")), None)
+
+
+def refusal(ctx: Context, repo: Repository, update: Update, others: Iterable[str]) -> str | None:
+    """Why this ref may not move beside the others that there will be, in words for git's `remote rejected`; None when it may."""
     name = update.ref
     if not name.startswith((HEADS, TAGS)) or (name.startswith(HEADS) and not valid_branch(name[len(HEADS) :])):
         return "invalid reference name"
@@ -26,7 +33,8 @@ def refusal(ctx: Context, repo: Repository, update: Update) -> str | None:
         return "failed to update ref: it has moved meanwhile"
     if update.new == ZERO and name == HEADS + repo.default_branch:
         return "the default branch cannot be deleted"
-    return None
+    other = clash(name, others) if update.old == ZERO else None
+    return f"'{other}' exists; cannot create '{name}'" if other else None
 
 
 def move(ctx: Context, repo: Repository, update: Update, *, summary: str = "") -> None:
