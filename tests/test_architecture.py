@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -199,6 +200,12 @@ def names_used(path: Path) -> Iterator[tuple[str, int]]:
 def test_tests(forbidden: set[str]) -> None:
     found = [f"{path.relative_to(TESTS)}:{line} {name}" for path in TEST_MODULES for name, line in names_used(path) if name in forbidden]
     assert found == []
+
+
+def test_every_test_file_has_a_name_of_its_own() -> None:
+    """pytest imports them by their bare names."""
+    names = Counter(path.name for path in TEST_MODULES if path.name != "conftest.py")
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_a_test_can_fail() -> None:

@@ -17,7 +17,7 @@ def run_all(*pytest: str) -> int:
         print("windtunnel: the tests are in the source checkout, and this is an installed copy", file=sys.stderr)
         return 1
     started = time.monotonic()
-    failed = [command[0] for command in LINTERS if _run(command) != 0]
+    failed = [" ".join(command) for command in LINTERS if _run(command) != 0]
     if failed and ("-x" in pytest or "--exitfirst" in pytest):
         return 1
     if failed:
@@ -33,7 +33,7 @@ def _run(command: list[str], *, quiet: bool = False) -> int:
     started = time.monotonic()
     code = subprocess.run([sys.executable, "-m", *command], cwd=ROOT).returncode
     if not quiet:
-        _say(f"{command[0]}: {'content' if code == 0 else f'exit status {code}'}, {time.monotonic() - started:.1f} s")
+        _say(f"{' '.join(command)}: {'content' if code == 0 else f'exit status {code}'}, {time.monotonic() - started:.1f} s")
     return code
 
 
