@@ -9,6 +9,7 @@ import pytest
 from build_lab import PROJECT, Lab, phases
 
 from harness import until
+from windtunnel.compute.driver import SandboxSpec
 from windtunnel.kernel.clock import FixedClock
 from windtunnel.services.codebuild.model import BuildOutput
 
@@ -21,7 +22,7 @@ def again(lab: Lab) -> None:
 def test_lines_are_logged_once_over_restarts(lab: Lab) -> None:
     build = lab.start()
     lab.in_sandbox(build)
-    lab.say(build, {"begin": "DOWNLOAD_SOURCE"}, {"log": "one"}, f'{{"t": {time.time()}, "log": "tw'.encode())
+    lab.say(build, {"begin": "DOWNLOAD_SOURCE"}, {"log": "one"}, f'{{"t": {time.time() + 0.01}, "log": "tw'.encode())
     until(lambda: lab.log(build)[-1:] == ["one"], what="the first line")
     again(lab)
     lab.say(build, b'o"}\n', {"log": "three"}, {"phase": "DOWNLOAD_SOURCE"})
@@ -84,6 +85,17 @@ def test_nothing_of_a_build_that_has_ended_is_followed(lab: Lab) -> None:
     lab.play(build)
     lab.ended(build)
     assert lab.cloud.read(lambda ctx: ctx.tx.scan(BuildOutput)) == []
+
+
+def test_a_sandbox_that_no_build_has_is_removed(lab: Lab) -> None:
+    build = lab.start()
+    uuid = lab.in_sandbox(build)
+    stray, instance = "00000000-0000-4000-8000-000000000000", "i-0123456789abcdef0"
+    for name in (stray, instance):
+        lab.world.boot(SandboxSpec(id=name, image="stock", argv=("x",)), "t", None)
+    again(lab)
+    until(lambda: stray not in lab.world.boots, what="the stray's removal")
+    assert {uuid, instance} <= lab.world.boots.keys()
 
 
 def test_time_runs_out_while_the_cloud_is_down(tmp_path: Path) -> None:

@@ -282,8 +282,8 @@ def remove(cloud: Cloud, sandbox: str, token: str) -> None:
 
 
 @at_start
-def follow_again(cloud: Any) -> None:
-    """Every build that had a sandbox is followed on, from where the last commit ended."""
+def find_again(cloud: Any) -> None:
+    """Every build that had a sandbox is followed on, from where the last commit ended; a sandbox without a build is removed."""
     sandboxes = Sandboxes(cloud)
     cloud.add_part(PART, sandboxes)
-    sandboxes.follow_all()
+    sandboxes.find_again()

@@ -5,19 +5,24 @@ Invariant: nothing here is remembered that the store does not know; a restart fo
 
 from __future__ import annotations
 
+import logging
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from windtunnel.compute.driver import Driver, Handle, SandboxSpec
+from windtunnel.compute.driver import Driver, Handle, SandboxError, SandboxSpec
 from windtunnel.compute.follow import Follower
 from windtunnel.services.codebuild.model import Build, BuildOutput
 from windtunnel.services.codebuild.output import BuildSink
 
 PART = "codebuild"
 STOP_GRACE = 1.0
+log = logging.getLogger("windtunnel.codebuild")
+_OURS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+"""A build's sandbox has the build's uuid; instances' and others' have other names."""
 
 
 class Sandboxes:
@@ -50,10 +55,24 @@ class Sandboxes:
         if build.handle is not None and not output.ended:
             self._follower.follow(build.handle, output.offset, BuildSink(self._cloud, account, region, build, output))
 
-    def follow_all(self) -> None:
-        """After a restart: every build that has a sandbox. A BuildOutput exists for running builds alone."""
+    def find_again(self) -> None:
+        """After a restart: follow every build that has a sandbox, remove every sandbox that no build has."""
+        owned: list[str] = []
         with self._cloud.store.thread_snapshot("", "") as tx:
-            for account, region, output in tx.everywhere(BuildOutput):
+            for account, region, output in tx.everywhere(BuildOutput):  # which running builds alone have
                 build = tx.within(account, region).get(Build, output.build)
                 if build is not None:
+                    owned.append(build.uuid)
                     self.follow(account, region, build, output)
+        driver: Driver | None = self._cloud.made_part("compute")
+        if driver is not None:
+            strays = [name for name in driver.orphans(owned) if _OURS.match(name)]
+            threading.Thread(target=_remove, args=(driver, strays), name="build-strays", daemon=True).start()
+
+
+def _remove(driver: Driver, sandboxes: list[str]) -> None:
+    for sandbox in sandboxes:
+        try:
+            driver.remove(sandbox)
+        except SandboxError as error:
+            log.warning("sandbox %s belongs to no build and could not be removed: %s", sandbox, error)
