@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.harness import InProcessCloud
 
+from harness import InProcessCloud
 from windtunnel.gateways.git_http import read_push
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import AwsError
