@@ -73,7 +73,7 @@ class Identity:
         arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/{role_arn.rsplit('/', 1)[-1]}/{session}"
         return Principal("assumed-role", ACCOUNT, arn, role_arn, f"AROA:{session}", session, via_service=service)
 
-    def assume_for_service(self, ctx: Context, role_arn: str, session_name: str, service: str) -> Principal:
+    def assume_for_service(self, ctx: Context, role_arn: str, session_name: str, service: str, source_arn: str = "") -> Principal:
         if role_arn in self.untrusted:
             raise AwsError("AccessDenied", f"{service} may not assume {role_arn}")
         return self._session(role_arn, session_name, service)
