@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -83,10 +82,6 @@ class LabCloud:
             self._process.wait(90)
         except subprocess.TimeoutExpired:
             self.kill()
-
-    def remove(self) -> None:
-        """Delete the data directory."""
-        shutil.rmtree(self.data, ignore_errors=True)
 
 
 def tail(path: Path, lines: int = 30) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -125,7 +126,13 @@ def run_lab(lab: str, *, crash: bool, keep: bool, settings: Mapping[str, str] | 
             print(f"the cloud goes on: pid {cloud.pid}, data {cloud.data}; end it with: windtunnel down --data {cloud.data}", flush=True)
         else:
             cloud.stop()
-            cloud.remove()
+            if outcome.passed:
+                shutil.rmtree(home, ignore_errors=True)
+            else:
+                print(
+                    f"its data, its log and the lab's files are kept in {home}; look at them with: windtunnel up --data {cloud.data}",
+                    flush=True,
+                )
     word = "passed" if outcome.passed else "FAILED"
     print(f"== lab {outcome.lab}: {word}, {outcome.held} assertions held, {outcome.seconds:.1f} s ==", flush=True)
     return outcome
