@@ -1,0 +1,223 @@
+"""RunInstances: what it asks permission for, what it refuses, what it starts (EC2 API reference, 2016-11-15)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import Any
+
+from windtunnel.kernel.context import Context, Need, Reply
+from windtunnel.kernel.errors import AwsError, not_built
+from windtunnel.kernel.principal import Principal
+from windtunnel.kernel.registry import writes
+from windtunnel.kernel.stock import STOCK_AMI
+from windtunnel.kernel.trail import trail
+from windtunnel.services.ec2.instances import dry, move, shape
+from windtunnel.services.ec2.model import TYPES, Instance, Tokens, default_id, tag_key, zone
+
+MAX_COUNT = 20
+
+
+def to_run(
+    ctx: Context,
+    image_id: str = "",
+    instance_type: str = "m1.small",
+    iam_instance_profile: dict[str, str] | None = None,
+    tag_specifications: list[dict[str, Any]] | None = None,
+    subnet_id: str | None = None,
+    security_group_ids: list[str] | None = None,
+    metadata_options: dict[str, Any] | None = None,
+    **_: Any,
+) -> list[Need]:
+    """RunInstances is allowed on each of six resources; tagging and handing over a role are permissions of their own."""
+    scope = ctx.scope
+    tags = request_tags(tag_specifications)
+    keys: dict[str, Any] = {"ec2:InstanceType": instance_type, "ec2:Region": scope.region, "ec2:AvailabilityZone": zone(scope)}
+    if metadata_options and "HttpTokens" in metadata_options:
+        keys["ec2:MetadataHttpTokens"] = metadata_options["HttpTokens"]
+    asked = keys | {f"aws:RequestTag/{key}": value for key, value in tags.items()}
+    if tags:
+        asked["aws:TagKeys"] = list(tags)
+    subnet = subnet_id or default_id("subnet", scope)
+    needs = [
+        Need("ec2:RunInstances", f"arn:aws:ec2:{scope.region}::image/{image_id}", keys),
+        Need("ec2:RunInstances", scope.arn("ec2", "instance/*"), asked),
+        Need("ec2:RunInstances", scope.arn("ec2", "network-interface/*"), keys),
+        Need("ec2:RunInstances", scope.arn("ec2", f"subnet/{subnet}"), keys),
+        Need("ec2:RunInstances", scope.arn("ec2", "volume/*"), keys),
+    ]
+    for group in security_group_ids or [default_id("sg", scope)]:
+        needs.append(Need("ec2:RunInstances", scope.arn("ec2", f"security-group/{group}"), keys))
+    if tags:
+        needs.append(Need("ec2:CreateTags", scope.arn("ec2", "instance/*"), asked | {"ec2:CreateAction": "RunInstances"}))
+    if iam_instance_profile:
+        for role in profile(ctx, iam_instance_profile).get("Roles", []):
+            needs.append(Need("iam:PassRole", role["Arn"], {"iam:PassedToService": "ec2.amazonaws.com"}))
+    return needs
+
+
+def request_tags(specifications: list[dict[str, Any]] | None) -> dict[str, str]:
+    return {
+        tag_key(tag): tag.get("Value", "")
+        for item in specifications or []
+        for tag in item.get("Tags") or []
+        if item.get("ResourceType") == "instance"
+    }
+
+
+def profile(ctx: Context, named: dict[str, str]) -> dict[str, Any]:
+    """The instance profile by Name or Arn, read with the cloud's own eyes: launching does not ask for iam:GetInstanceProfile."""
+    name = named.get("Name") or named.get("Arn", "").rsplit("/", 1)[-1]
+    try:
+        found = ctx.acting(Principal.service("windtunnel", ctx.scope.account)).call("iam", "GetInstanceProfile", instance_profile_name=name)
+    except AwsError as error:
+        if error.code != "NoSuchEntity":
+            raise
+        said = f"name ({name})" if "Name" in named else f"arn ({named.get('Arn')})"
+        raise AwsError(
+            "InvalidParameterValue",
+            f"Value ({name}) for parameter iamInstanceProfile.{said.split()[0]} is invalid. Invalid IAM Instance Profile {said.split()[0]}",
+        ) from error
+    shown: dict[str, Any] = found["InstanceProfile"]
+    return shown
+
+
+def checked_user_data(text: str) -> str:
+    """UserData as it came: base64 of at most 16 KiB."""
+    try:
+        size = len(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError):
+        raise AwsError("InvalidParameterValue", "Invalid BASE64 encoding of user data.") from None
+    if size > 16384:
+        raise AwsError("InvalidParameterValue", "User data is limited to 16384 bytes")
+    return text
+
+
+def check_launch(
+    ctx: Context, image_id: str, instance_type: str, subnet_id: str | None, groups: list[str], key_name: str, low: int, high: int
+) -> None:
+    if not re.match(r"ami-[0-9a-f]{8,17}\Z", image_id):
+        raise AwsError("InvalidAMIID.Malformed", f'Invalid id: "{image_id}" (expecting "ami-...")')
+    if image_id != STOCK_AMI:
+        raise AwsError("InvalidAMIID.NotFound", f"The image id '[{image_id}]' does not exist")
+    if instance_type not in TYPES:
+        raise AwsError("InvalidParameterValue", f"Invalid value '{instance_type}' for InstanceType.")
+    if subnet_id is not None and subnet_id != default_id("subnet", ctx.scope):
+        raise AwsError("InvalidSubnetID.NotFound", f"The subnet ID '{subnet_id}' does not exist")
+    for group in groups:
+        if group != default_id("sg", ctx.scope):
+            raise AwsError("InvalidGroup.NotFound", f"The security group '{group}' does not exist")
+    if key_name:
+        raise AwsError("InvalidKeyPair.NotFound", f"The key pair '{key_name}' does not exist")
+    if low < 1 or high < low:
+        raise AwsError("InvalidParameterValue", f"Invalid value '{low if low < 1 else high}' for {'minCount' if low < 1 else 'maxCount'}.")
+    if low > MAX_COUNT:
+        raise AwsError(
+            "InstanceLimitExceeded", f"You have requested more instances ({low}) than your current instance limit of {MAX_COUNT} allows."
+        )
+
+
+@writes(
+    "ec2",
+    "RunInstances",
+    authorize=to_run,
+    acts="ImageId InstanceType MinCount MaxCount SubnetId SecurityGroupIds[] SecurityGroups[] KeyName UserData ClientToken DryRun"
+    " IamInstanceProfile.Name IamInstanceProfile.Arn TagSpecifications[].ResourceType TagSpecifications[].Tags[].Key"
+    " TagSpecifications[].Tags[].Value MetadataOptions.HttpTokens MetadataOptions.HttpEndpoint MetadataOptions.InstanceMetadataTags"
+    " DisableApiTermination InstanceInitiatedShutdownBehavior",
+    descriptive="Monitoring.Enabled MetadataOptions.HttpPutResponseHopLimit",
+    default_only={"EbsOptimized": False, "Placement.Tenancy": "default"},
+)
+def run_instances(
+    ctx: Context,
+    max_count: int,
+    min_count: int,
+    image_id: str = "",
+    instance_type: str = "m1.small",
+    subnet_id: str | None = None,
+    security_group_ids: list[str] | None = None,
+    security_groups: list[str] | None = None,
+    key_name: str = "",
+    user_data: str = "",
+    client_token: str = "",
+    dry_run: bool = False,
+    iam_instance_profile: dict[str, str] | None = None,
+    tag_specifications: list[dict[str, Any]] | None = None,
+    metadata_options: dict[str, Any] | None = None,
+    disable_api_termination: bool = False,
+    instance_initiated_shutdown_behavior: str = "stop",
+    monitoring: dict[str, bool] | None = None,
+    **_: Any,
+) -> Reply:
+    if client_token:
+        earlier = ctx.tx.find(Instance, "token", client_token)
+        if earlier:
+            return reservation(ctx, earlier)
+    if not image_id:
+        raise AwsError("MissingParameter", "The request must contain the parameter ImageId")
+    for item in tag_specifications or []:
+        if item.get("ResourceType") != "instance":
+            raise not_built("ec2", "RunInstances", f"TagSpecification.ResourceType {item.get('ResourceType')}")
+    if security_groups and security_groups != ["default"]:
+        raise AwsError(
+            "InvalidGroup.NotFound",
+            f"The security group '{security_groups[0]}' does not exist in default VPC '{default_id('vpc', ctx.scope)}'",
+        )
+    check_launch(ctx, image_id, instance_type, subnet_id, security_group_ids or [], key_name, min_count, max_count)
+    data = checked_user_data(user_data) if user_data else ""
+    found = profile(ctx, iam_instance_profile) if iam_instance_profile else {}
+    reason = ctx.cloud.part("compute").available()
+    if reason is not None:
+        raise AwsError("InsufficientInstanceCapacity", f"This machine cannot run instances: {reason}", status=500)
+    dry(dry_run)
+    options = metadata_options or {}
+    tokens = Tokens(
+        options.get("HttpTokens", "optional"),
+        options.get("HttpEndpoint", "enabled"),
+        options.get("HttpPutResponseHopLimit", 1),
+        options.get("InstanceMetadataTags", "disabled"),
+    )
+    launched = []
+    reservation_id = "r-0" + ctx.ids.hex(16)
+    for number in range(min(max_count, MAX_COUNT)):
+        instance = Instance(
+            id="i-0" + ctx.ids.hex(16),
+            reservation_id=reservation_id,
+            owner=ctx.scope.account,
+            index=number,
+            image_id=image_id,
+            type=instance_type,
+            state="pending",
+            launched=ctx.now,
+            tags=request_tags(tag_specifications),
+            profile_arn=found.get("Arn", ""),
+            profile_id=found.get("InstanceProfileId", ""),
+            user_data=data,
+            client_token=client_token,
+            shutdown_behavior=instance_initiated_shutdown_behavior,
+            protected=disable_api_termination,
+            monitoring=bool((monitoring or {}).get("Enabled")),
+            metadata=tokens,
+        )
+        boot(ctx, instance)
+        launched.append(instance)
+    return reservation(ctx, launched)
+
+
+def reservation(ctx: Context, instances: list[Instance]) -> Reply:
+    return {
+        "ReservationId": instances[0].reservation_id,
+        "OwnerId": ctx.scope.account,
+        "Groups": [],
+        "Instances": [shape(ctx, i) for i in sorted(instances, key=lambda i: i.index)],
+    }
+
+
+def boot(ctx: Context, instance: Instance) -> None:
+    """Write the instance as pending and start the run that boots it and stays with it until it stops."""
+    instance.boots += 1
+    move(ctx, instance, "pending")
+    ctx.start_job("ec2.instance", f"{instance.id}/{instance.boots}", instance_id=instance.id, number=instance.boots)
+    name = f" ({instance.tags['Name']})" if "Name" in instance.tags else ""
+    trail(ctx, [instance.id], f"instance {instance.id}{name} is booted")

@@ -1,0 +1,168 @@
+"""Describing instances, and looking into one (EC2 API reference, 2016-11-15)."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from windtunnel.kernel.context import Context, Reply
+from windtunnel.kernel.errors import AwsError, not_built
+from windtunnel.kernel.registry import reads
+from windtunnel.services.ec2.filters import chosen
+from windtunnel.services.ec2.instances import default_group, dry, on_everything, on_instance, shape, the_instances, visible
+from windtunnel.services.ec2.model import Instance
+
+FILTERS = {
+    "instance-id": lambda s: [s["InstanceId"]],
+    "instance-state-name": lambda s: [s["State"]["Name"]],
+    "instance-state-code": lambda s: [str(s["State"]["Code"])],
+    "instance-type": lambda s: [s["InstanceType"]],
+    "image-id": lambda s: [s["ImageId"]],
+    "private-ip-address": lambda s: [s.get("PrivateIpAddress", "")],
+    "ip-address": lambda s: [s.get("PublicIpAddress", "")],
+    "private-dns-name": lambda s: [s.get("PrivateDnsName", "")],
+    "dns-name": lambda s: [s.get("PublicDnsName", "")],
+    "vpc-id": lambda s: [s.get("VpcId", "")],
+    "subnet-id": lambda s: [s.get("SubnetId", "")],
+    "availability-zone": lambda s: [s["Placement"]["AvailabilityZone"]],
+    "iam-instance-profile.arn": lambda s: [s.get("IamInstanceProfile", {}).get("Arn", "")],
+    "client-token": lambda s: [s["ClientToken"]],
+    "reservation-id": lambda s: [s["ReservationId"]],
+    "owner-id": lambda s: [s["OwnerId"]],
+    "architecture": lambda s: [s["Architecture"]],
+    "instance.group-id": lambda s: [g["GroupId"] for g in s["SecurityGroups"]],
+    "instance.group-name": lambda s: [g["GroupName"] for g in s["SecurityGroups"]],
+}
+
+
+@reads(
+    "ec2",
+    "DescribeInstances",
+    authorize=on_everything("ec2:DescribeInstances"),
+    acts="InstanceIds[] Filters[].Name Filters[].Values[] MaxResults NextToken DryRun",
+    cost="scan",
+)
+def describe_instances(
+    ctx: Context,
+    instance_ids: list[str] | None = None,
+    filters: list[dict[str, Any]] | None = None,
+    max_results: int | None = None,
+    next_token: str | None = None,
+    dry_run: bool = False,
+) -> Reply:
+    dry(dry_run)
+    if instance_ids and max_results:
+        raise AwsError("InvalidParameterCombination", "The parameter instancesSet cannot be used with the parameter maxResults")
+    found = the_instances(ctx, instance_ids) if instance_ids else visible(ctx)
+    shapes = [shape(ctx, i) | {"ReservationId": i.reservation_id, "OwnerId": i.owner} for i in found]
+    kept = chosen(shapes, filters, FILTERS)
+    kept.sort(key=lambda s: (s["LaunchTime"], s["ReservationId"], s["AmiLaunchIndex"]))
+    start = token_position(next_token)
+    page = kept[start : start + max_results] if max_results else kept[start:]
+    reservations: dict[str, dict[str, Any]] = {}
+    for item in page:
+        owner, name = item.pop("OwnerId"), item.pop("ReservationId")
+        reservations.setdefault(name, {"ReservationId": name, "OwnerId": owner, "Groups": [], "Instances": []})["Instances"].append(item)
+    reply: Reply = {"Reservations": list(reservations.values())}
+    if start + len(page) < len(kept):
+        reply["NextToken"] = base64.urlsafe_b64encode(str(start + len(page)).encode()).decode()
+    return reply
+
+
+def token_position(token: str | None) -> int:
+    if token is None:
+        return 0
+    try:
+        return int(base64.urlsafe_b64decode(token.encode()))
+    except ValueError:
+        raise AwsError("InvalidNextToken", "The specified nextToken is invalid.") from None
+
+
+@reads(
+    "ec2",
+    "DescribeInstanceStatus",
+    authorize=on_everything("ec2:DescribeInstanceStatus"),
+    acts="InstanceIds[] Filters[].Name Filters[].Values[] IncludeAllInstances DryRun",
+    cost="scan",
+)
+def describe_instance_status(
+    ctx: Context,
+    instance_ids: list[str] | None = None,
+    filters: list[dict[str, Any]] | None = None,
+    include_all_instances: bool = False,
+    dry_run: bool = False,
+) -> Reply:
+    dry(dry_run)
+    found = the_instances(ctx, instance_ids) if instance_ids else visible(ctx)
+    kept = chosen([shape(ctx, i) | {"ReservationId": i.reservation_id, "OwnerId": i.owner} for i in found], filters, FILTERS)
+    statuses = []
+    for item in kept:
+        running = item["State"]["Name"] == "running"
+        if not running and not include_all_instances:
+            continue
+        word = "ok" if running else "not-applicable"
+        check = {"Status": word, "Details": [{"Name": "reachability", "Status": "passed"}] if running else []}
+        statuses.append(
+            {
+                "InstanceId": item["InstanceId"],
+                "AvailabilityZone": item["Placement"]["AvailabilityZone"],
+                "InstanceState": item["State"],
+                "InstanceStatus": check,
+                "SystemStatus": check,
+                "Events": [],
+            }
+        )
+    return {"InstanceStatuses": statuses}
+
+
+@reads(
+    "ec2", "GetConsoleOutput", authorize=on_instance("ec2:GetConsoleOutput"), acts="InstanceId DryRun", descriptive="Latest", cost="scan"
+)
+def get_console_output(ctx: Context, instance_id: str, dry_run: bool = False, latest: bool = False) -> Reply:
+    """The last 64 KiB that the instance wrote to its console, base64."""
+    dry(dry_run)
+    instance = the_instances(ctx, [instance_id])[0]
+    return {"InstanceId": instance_id, "Timestamp": ctx.now, "Output": base64.b64encode(console(ctx, instance)).decode()}
+
+
+def console(ctx: Context, instance: Instance) -> bytes:
+    import msgspec
+
+    from windtunnel.compute.driver import Handle
+
+    if instance.handle is None or instance.state == "terminated":
+        return b""
+    driver, handle = ctx.cloud.part("compute"), msgspec.convert(instance.handle, Handle)
+    tail, offset = b"", 0
+    while True:
+        frames, following = driver.logs(handle, offset)
+        tail = (tail + b"".join(frame.data for frame in frames))[-65536:]
+        if following == offset:
+            return tail
+        offset = following
+
+
+@reads(
+    "ec2",
+    "DescribeInstanceAttribute",
+    authorize=on_instance("ec2:DescribeInstanceAttribute"),
+    acts="InstanceId Attribute DryRun",
+)
+def describe_instance_attribute(ctx: Context, instance_id: str, attribute: str, dry_run: bool = False) -> Reply:
+    dry(dry_run)
+    instance = the_instances(ctx, [instance_id])[0]
+    known: dict[str, tuple[str, Any]] = {
+        "userData": ("UserData", {"Value": instance.user_data} if instance.user_data else {}),
+        "instanceType": ("InstanceType", {"Value": instance.type}),
+        "disableApiTermination": ("DisableApiTermination", {"Value": instance.protected}),
+        "disableApiStop": ("DisableApiStop", {"Value": False}),
+        "instanceInitiatedShutdownBehavior": ("InstanceInitiatedShutdownBehavior", {"Value": instance.shutdown_behavior}),
+        "groupSet": ("Groups", [default_group(ctx)]),
+        "ebsOptimized": ("EbsOptimized", {"Value": False}),
+        "sourceDestCheck": ("SourceDestCheck", {"Value": True}),
+        "rootDeviceName": ("RootDeviceName", {"Value": "/dev/xvda"}),
+    }
+    if attribute not in known:
+        raise not_built("ec2", "DescribeInstanceAttribute", f"Attribute {attribute}")
+    name, value = known[attribute]
+    return {"InstanceId": instance_id, name: value}
