@@ -32,6 +32,8 @@ from windtunnel.wire.routing import Route, Router, scope_service
 from windtunnel.wire.sigv4 import Signed, Verified, check_body, read_signature, verify
 
 log = logging.getLogger("windtunnel.wire")
+_XML_ELSEWHERE = ("cloudfront", "route53")
+"""Signing names of rest-xml services other than S3's."""
 MAX_BODY = 16 << 20
 INLINE_STAGE = 16 * 1024
 """Bodies up to this size are staged without a file, on the loop."""
@@ -193,14 +195,16 @@ class Core:
         return read_signature(dict(request.headers), request.raw_query, _family(route)), route
 
     def _guess(self, request: Request) -> Route:
-        """Whose words an error takes when no operation was found: by target, by credential scope, else S3's."""
-        target = request.head.get("x-amz-target")
+        """Whose words an error takes when no operation was found: by target, by credential scope and body, else S3's."""
         service = scope_service(request.head, request.raw_query)
-        if target is not None:
+        if "x-amz-target" in request.head:
             return Route("ssm", "", {}, "json")
         if service in (None, "s3"):
             return Route("s3", "", {}, "rest-xml")
-        return Route("sts", "", {}, "query") if service != "ec2" else Route("ec2", "", {}, "ec2")
+        if service == "ec2":
+            return Route("ec2", "", {}, "ec2")
+        form = request.head.get("content-type", "").startswith("application/x-www-form-urlencoded") or "Action=" in request.raw_query
+        return Route("sts", "", {}, "query") if form or service in _XML_ELSEWHERE else Route("ssm", "", {}, "json")
 
     def _plan(self, route: Route) -> Plan:
         key = (route.service, route.operation, route.protocol)

@@ -210,9 +210,18 @@ def test_a_role_that_may_not_use_the_provider_fails_its_action(world: World, den
     assert error["message"].startswith(f"The provided role does not have sufficient permissions to access {provider}: User: arn:aws:sts::")
 
 
-def test_a_role_that_does_not_trust_codepipeline_fails_the_action(world: World) -> None:
+def test_a_role_that_does_not_trust_codepipeline_is_refused(world: World) -> None:
     world.identity.untrusted.add(f"arn:aws:iam::{ACCOUNT}:role/pipeline")
-    execution = world.create(full())
+    with pytest.raises(AwsError) as refused:
+        world.create(full())
+    assert refused.value.code == "InvalidStructureException"
+    assert refused.value.message == f"CodePipeline is not authorized to perform AssumeRole on role arn:aws:iam::{ACCOUNT}:role/pipeline"
+
+
+def test_a_role_that_trusts_codepipeline_no_longer_fails_the_action(world: World) -> None:
+    world.create(full())
+    world.identity.untrusted.add(f"arn:aws:iam::{ACCOUNT}:role/pipeline")
+    execution = world.api("StartPipelineExecution", name="rel")["pipelineExecutionId"]
     world.ends(execution, "Failed")
     error = world.action("Source", "Fetch")["errorDetails"]
     assert error["code"] == "PermissionError"

@@ -9,6 +9,7 @@ from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
 from windtunnel.kernel.trail import trail
 from windtunnel.services.codepipeline import structure
+from windtunnel.services.codepipeline.acting import SERVICE
 from windtunnel.services.codepipeline.authorize import (
     no_pipeline,
     on,
@@ -54,12 +55,22 @@ def may_create(ctx: Context, pipeline: dict[str, Any], tags: list[dict[str, str]
     return [*needs, Need("codepipeline:TagResource", arn, request_tags(tags))] if tags else needs
 
 
+def check_role(ctx: Context, pipeline: dict[str, Any]) -> None:
+    """CodePipeline must be able to assume the pipeline's role."""
+    try:
+        ctx.assuming(pipeline["roleArn"], "codepipeline", SERVICE)
+    except AwsError as denied:
+        said = f"CodePipeline is not authorized to perform AssumeRole on role {pipeline['roleArn']}"
+        raise AwsError("InvalidStructureException", said) from denied
+
+
 @writes("codepipeline", "CreatePipeline", authorize=may_create, acts=f"{STRUCTURE} tags[].key tags[].value")
 def create_pipeline(ctx: Context, pipeline: dict[str, Any], tags: list[dict[str, str]] | None = None) -> Reply:
     name = pipeline["name"]
     if ctx.tx.get(Pipeline, name) is not None:
         raise AwsError("PipelineNameInUseException", f"A pipeline with the name '{name}' already exists in account '{ctx.scope.account}'")
     watches = structure.check(pipeline, ctx.scope.region, "CreatePipeline")
+    check_role(ctx, pipeline)
     given_tags = checked_tags({}, tags or [])
     if len(ctx.tx.scan(Pipeline, limit=MAX_PIPELINES)) >= MAX_PIPELINES:
         raise AwsError("LimitExceededException", f"The account has reached the limit of {MAX_PIPELINES} pipelines in this region.")
@@ -104,6 +115,7 @@ def update_pipeline(ctx: Context, pipeline: dict[str, Any]) -> Reply:
     if old is None:
         raise no_pipeline(ctx, pipeline["name"])
     watches = structure.check(pipeline, ctx.scope.region, "UpdatePipeline")
+    check_role(ctx, pipeline)
     declaration = structure.normalised(pipeline, old.version + 1)
     new = Pipeline(declaration=declaration, created=old.created, updated=ctx.now, watches=watches, tags=old.tags)
     ctx.tx.put(new)
