@@ -156,6 +156,8 @@ async def _send_plain(send: Send, status: int, body: bytes) -> None:
 async def _send_answer(send: Send, answer: Answer, core: Core, head: bool) -> None:
     if isinstance(answer, tuple):
         status, headers, body = answer
+        if body and not head and not any(name == b"content-length" for name, _ in headers):
+            headers = [*headers, (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
         return
