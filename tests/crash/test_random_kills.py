@@ -46,6 +46,8 @@ def test_releases_under_random_kills(tmp_path: Path, capsys: pytest.CaptureFixtu
         until(lambda: unended(releases) == 0, 60, "every execution and build ends")
     finally:
         over.set()
+        if hunter.is_alive():
+            hunter.join()  # or it would kill the cloud that is to end its sandboxes
         cloud.stop()
     log = (cloud.data / "log").read_text()
     assert "Traceback" not in log, log[log.index("Traceback") :][:3000]
