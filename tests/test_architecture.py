@@ -6,6 +6,7 @@ The table is ARCHITECTURE's. A new part is put into it on purpose; one that is m
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -130,6 +131,29 @@ def test_what_runs_inside_a_sandbox_is_the_standard_library_and_itself(package: 
         if name.split(".")[0] not in known and not name.startswith(own)
     ]
     assert foreign == []
+
+
+LIGHT = """
+import sys
+import windtunnel.assemble, windtunnel.gateways.git_http, windtunnel.gateways.metadata, windtunnel.server
+from windtunnel.app import load_services
+load_services()
+print(*{name.partition(".")[0] for name in sys.modules} - sys.stdlib_module_names)
+"""
+
+
+def test_a_server_that_does_nothing_has_loaded_no_heavy_library() -> None:
+    """What start-up and idle memory cost: uvicorn comes with the listeners, the rest with its first use."""
+    loaded = subprocess.run([sys.executable, "-I", "-c", LIGHT], capture_output=True, text=True, check=True).stdout.split()
+    assert "windtunnel" in loaded
+    assert set(loaded) <= {
+        "__main__",
+        "windtunnel",
+        "msgspec",
+        "typing_extensions",
+        "_distutils_hack",
+        "__editable___windtunnel_0_1_0_finder",
+    }
 
 
 def caught(handler: ast.ExceptHandler) -> set[str]:
