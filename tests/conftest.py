@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+from windtunnel.store.writer import inside  # noqa: E402
+
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+
+
+def _refuse_the_world(event: str, arguments: tuple[object, ...]) -> None:
+    """No socket, process or file write while a write handler holds the store's one write transaction."""
+    if not getattr(inside, "active", False):
+        return
+    if event in ("socket.connect", "socket.bind", "subprocess.Popen", "os.fork", "os.posix_spawn", "os.system"):
+        raise RuntimeError(f"{event} inside a write transaction")
+    if event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITING and ".pyc" not in str(arguments[0]):
+        raise RuntimeError(f"open({arguments[0]!r}) for writing inside a write transaction")
+
+
+sys.addaudithook(_refuse_the_world)

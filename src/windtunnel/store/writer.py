@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -24,6 +25,8 @@ Work = Callable[[SqliteTx], Any]
 MAX_GROUP = 64
 MAX_SECONDS = 0.005
 log = logging.getLogger("windtunnel.store")
+inside = threading.local()
+"""`active` is true on a thread that runs a write handler: the tests' audit hook refuses sockets, processes and files then."""
 
 
 class _Item:
@@ -56,8 +59,6 @@ class Writer:
         self._scheduled = False
         self._closed = False
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
-        self.inside = False
-        """True while a write handler runs: tests' audit hook looks at it."""
 
     def submit(self, work: Callable[[SqliteTx], T]) -> asyncio.Future[T]:
         """Run work in the next group (loop thread only). The future is done when the group is durable."""
@@ -107,7 +108,7 @@ class Writer:
     def _run_item(self, item: _Item, hooks: list[Callable[[], None]]) -> None:
         mine: list[Callable[[], None]] = []
         self._db.execute("SAVEPOINT item")
-        self.inside = True
+        inside.active = True
         try:
             item.result = item.work(SqliteTx(self._db, "", "", mine))
         except BaseException as error:  # handed to whoever waits for this item; the others of the group go on
@@ -116,7 +117,7 @@ class Writer:
         else:
             hooks.extend(mine)
         finally:
-            self.inside = False
+            inside.active = False
             self._db.execute("RELEASE item")
 
     def _commit(self, group: list[_Item], hooks: list[Callable[[], None]]) -> None:
