@@ -146,14 +146,7 @@ def test_a_server_that_does_nothing_has_loaded_no_heavy_library() -> None:
     """What start-up and idle memory cost: uvicorn comes with the listeners, the rest with its first use."""
     loaded = subprocess.run([sys.executable, "-I", "-c", LIGHT], capture_output=True, text=True, check=True).stdout.split()
     assert "windtunnel" in loaded
-    assert set(loaded) <= {
-        "__main__",
-        "windtunnel",
-        "msgspec",
-        "typing_extensions",
-        "_distutils_hack",
-        "__editable___windtunnel_0_1_0_finder",
-    }
+    assert {name for name in loaded if not name.startswith("_")} <= {"windtunnel", "msgspec", "typing_extensions"}
 
 
 def caught(handler: ast.ExceptHandler) -> set[str]:
