@@ -264,7 +264,7 @@ class RuncDriver(SupervisedDriver):
         return str(self._network.subnet())
 
     def close(self, remove_network: bool = False) -> None:
-        if remove_network and not self._any_running():
+        if remove_network and self.available() is None and not self._any_running():
             self._network.down()
             for cgroup in (f"/windtunnel/{self._cloud}", "/windtunnel"):
                 for directory in _cgroup_directories(cgroup):
