@@ -90,12 +90,12 @@ def test_nothing_of_a_build_that_has_ended_is_followed(lab: Lab) -> None:
 def test_a_sandbox_that_no_build_has_is_removed(lab: Lab) -> None:
     build = lab.start()
     uuid = lab.in_sandbox(build)
-    stray, instance = "00000000-0000-4000-8000-000000000000", "i-0123456789abcdef0"
-    for name in (stray, instance):
+    stray, other = "00000000-0000-4000-8000-000000000000", "of-another-service"
+    for name in (stray, other):
         lab.world.boot(SandboxSpec(id=name, image="stock", argv=("x",)), "t", None)
     again(lab)
     until(lambda: stray not in lab.world.boots, what="the stray's removal")
-    assert {uuid, instance} <= lab.world.boots.keys()
+    assert {uuid, other} <= lab.world.boots.keys()
 
 
 def test_time_runs_out_while_the_cloud_is_down(tmp_path: Path) -> None:
