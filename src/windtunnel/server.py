@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import faulthandler
 import gc
 import logging
 import os
@@ -187,6 +188,7 @@ def run(settings: Settings, boundary: Boundary = _no_boundary) -> None:
     import uvloop
 
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    faulthandler.enable()
     sys.setswitchinterval(0.0005)
     gc.set_threshold(50_000)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")

@@ -61,6 +61,12 @@ class LabCloud:
             raise RuntimeError("the cloud has no run file")
         self._ports = (running.port, running.tls_port)
 
+    @property
+    def condition(self) -> str:
+        """Whether it still runs, and how it ended."""
+        status = self._process.poll() if self._process is not None else None
+        return "runs" if status is None else f"ended with status {status}"
+
     def environment(self) -> dict[str, str]:
         running, keys = run_file(self.data), credentials(self.data)
         if running is None or keys is None:

@@ -121,7 +121,7 @@ def run_lab(lab: str, *, crash: bool, keep: bool, settings: Mapping[str, str] | 
     finally:
         outcome.seconds = time.monotonic() - began
         if not outcome.passed:
-            print(f"-- the cloud's log ends with:\n{tail(cloud.log)}", flush=True)
+            print(f"-- the cloud {cloud.condition}; its log ends with:\n{tail(cloud.log)}", flush=True)
         if keep:
             print(f"the cloud goes on: pid {cloud.pid}, data {cloud.data}; end it with: windtunnel down --data {cloud.data}", flush=True)
         else:
