@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from sandboxes import needs_sandboxes
 
+from sandboxes import needs_sandboxes
 from windtunnel.labs.cloud import ensure_image
 from windtunnel.labs.document import blocks
 from windtunnel.labs.runner import document, names, run_lab
