@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, ClassVar
 
+from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.records import Record, RecordScope
-from windtunnel.services.ec2.credentials import InstanceCredentials
-from windtunnel.services.ec2.metadata import Answer, NeedsCredentials, answer, credentials_document, find
+from windtunnel.kernel.scope import Scope
+from windtunnel.services.ec2.credentials import SECONDS, InstanceCredentials
+from windtunnel.services.ec2.metadata import Answer, NeedsCredentials, answer, credentials_document, find, unauthorized_document
+from windtunnel.services.ec2.model import Instance
+
+log = logging.getLogger("windtunnel.ec2")
 
 
 class MetadataSecret(Record, kw_only=True):
@@ -29,16 +35,28 @@ class InstanceMetadata:
         self._backend = backend
         self._credentials = InstanceCredentials()
         self._secret: bytes | None = None
+        self._where: dict[str, Scope] = {}
 
     async def __call__(self, sandbox_id: str, method: str, path: str, headers: dict[str, str]) -> Answer | None:
         secret = self._secret or await self._make_secret()
         now = self._cloud.clock.now()
         with self._backend.snapshot("", "") as tx:
-            found = find(tx, sandbox_id)
+            found = self._find(tx, sandbox_id)
         if found is None:
             return None
         said = answer(*found, method, path, headers, secret, now)
         return await self._role(said) if isinstance(said, NeedsCredentials) else said
+
+    def _find(self, tx: Any, sandbox_id: str) -> tuple[Scope, Instance] | None:
+        """An instance never moves, so where it was found once it is looked up from then on."""
+        where = self._where.get(sandbox_id)
+        if where is not None:
+            held = tx.within(where.account, where.region).get(Instance, sandbox_id)
+            return None if held is None else (where, held)
+        found = find(tx, sandbox_id)
+        if found is not None:
+            self._where[sandbox_id] = found[0]
+        return found
 
     async def _make_secret(self) -> bytes:
         def make(tx: Any) -> str:
@@ -61,10 +79,14 @@ class InstanceMetadata:
         if not wanted.role:
             return 200, {"Content-Type": "text/plain"}, name.encode()
         now = self._cloud.clock.now()
-        held = self._credentials.held(wanted.instance_id, now)
-        if held is None:
-            held = await self._backend.submit(
+        held = self._credentials.held(wanted.instance_id, role_arn, now)
+        try:
+            held = held or await self._backend.submit(
                 lambda tx: self._credentials.make(self._cloud.context(tx, wanted.account, wanted.region), wanted, role_arn)
             )
-        document = credentials_document(held.access_key, held.secret, held.token, held.expires or 0, now)
+        except AwsError as error:
+            log.warning("instance %s gets no credentials of %s: %s", wanted.instance_id, role_arn, error)
+            return 200, {"Content-Type": "text/plain"}, unauthorized_document(name, now).encode()
+        expires = held.expires or now
+        document = credentials_document(held.access_key, held.secret, held.token, expires, expires - SECONDS)
         return 200, {"Content-Type": "text/plain"}, document.encode()

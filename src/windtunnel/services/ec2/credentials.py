@@ -15,7 +15,7 @@ class InstanceCredentials:
     """Keeps what it issued, so that a busy instance does not fill the store with sessions."""
 
     def __init__(self) -> None:
-        self._held: dict[str, Credential] = {}
+        self._held: dict[tuple[str, str], Credential] = {}
 
     def role_name(self, ctx: Context, wanted: NeedsCredentials) -> str | None:
         """The role in the instance's profile; None when there is none."""
@@ -26,13 +26,13 @@ class InstanceCredentials:
         roles = found["InstanceProfile"].get("Roles") or []
         return roles[0]["Arn"] if roles else None
 
-    def held(self, instance_id: str, now: float) -> Credential | None:
-        found = self._held.get(instance_id)
+    def held(self, instance_id: str, role_arn: str, now: float) -> Credential | None:
+        found = self._held.get((instance_id, role_arn))
         return found if found is not None and (found.expires or 0) - now > RENEW_BEFORE else None
 
     def make(self, ctx: Context, wanted: NeedsCredentials, role_arn: str) -> Credential:
         """In a write transaction. Raises AwsError when the role does not trust EC2."""
         principal = ctx.assuming(role_arn, wanted.instance_id, "ec2.amazonaws.com").principal
         made = ctx.cloud.identity.issue(ctx, principal, SECONDS)
-        self._held[wanted.instance_id] = made
+        self._held[wanted.instance_id, role_arn] = made
         return made

@@ -10,7 +10,7 @@ from windtunnel.kernel.registry import reads
 from windtunnel.kernel.stock import STOCK_AMI
 from windtunnel.services.ec2.filters import chosen
 from windtunnel.services.ec2.instances import dry, on_everything
-from windtunnel.services.ec2.model import GIB, TYPES, default_id, image, zone
+from windtunnel.services.ec2.model import GIB, TYPES, default_id, image, zone, zone_id
 
 VPC_CIDR = "172.31.0.0/16"
 
@@ -163,11 +163,6 @@ def describe_security_groups(
     known = {"group-id": lambda s: [s["GroupId"]], "group-name": lambda s: [s["GroupName"]], "vpc-id": lambda s: [s["VpcId"]]}
     found = picked([group], group_ids, "GroupId", "InvalidGroup.NotFound", "security group")
     return {"SecurityGroups": chosen(picked(found, group_names, "GroupName", "InvalidGroup.NotFound", "security group"), filters, known)}
-
-
-def zone_id(region: str) -> str:
-    parts = region.split("-")
-    return f"{parts[0]}{parts[1][0]}{parts[-1]}-az1" if len(parts) > 2 else f"{region}-az1"
 
 
 @reads(

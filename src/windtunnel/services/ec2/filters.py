@@ -1,4 +1,4 @@
-"""`Filters` of the Describe operations: each names a value of the described shape; values may hold `*` and `?`. Pure."""
+"""`Filters` of the Describe operations: each names a value of the described shape; values may hold `*` and `?`, a backslash takes their meaning. Pure."""
 
 from __future__ import annotations
 
@@ -10,17 +10,24 @@ from typing import Any
 from windtunnel.kernel.errors import AwsError
 
 Shape = dict[str, Any]
+_SPECIAL = re.compile(r"[*?\\]")
 Values = Callable[[Shape], Iterable[str]]
 
 
 @lru_cache(maxsize=1024)
 def _pattern(text: str) -> re.Pattern[str]:
-    parts = re.split(r"([*?])", re.sub(r"\*+", "*", text))
-    return re.compile("".join({"*": ".*", "?": "."}.get(part, re.escape(part)) for part in parts) + r"\Z", re.DOTALL)
+    parts = re.findall(r"\\.|\*+|\?|[^*?\\]+|\\\Z", text, re.DOTALL)
+    return re.compile("".join(_piece(part) for part in parts) + r"\Z", re.DOTALL)
+
+
+def _piece(part: str) -> str:
+    if part[0] == "*":
+        return ".*"
+    return "." if part == "?" else re.escape(part[1:] if len(part) == 2 and part[0] == "\\" else part)
 
 
 def matches(text: str, wanted: str) -> bool:
-    return _pattern(wanted).match(text) is not None if "*" in wanted or "?" in wanted else text == wanted
+    return _pattern(wanted).match(text) is not None if _SPECIAL.search(wanted) else text == wanted
 
 
 def tag_values(shape: Shape, name: str) -> Iterable[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from windtunnel.kernel.context import Context, Need
 from windtunnel.kernel.errors import AwsError
-from windtunnel.services.ec2.model import TERMINATED_SHOWN, Instance, State, default_id, described, instance_arn
+from windtunnel.services.ec2.model import TERMINATED_SHOWN, Instance, State, default_id, described, instance_arn, zone
 
 INSTANCE_ID = re.compile(r"i-(?:[0-9a-f]{17}|[0-9a-f]{8})\Z")
 
@@ -68,14 +68,33 @@ def on_everything(action: str) -> Any:
     return authorize
 
 
+def instance_keys(ctx: Context, instance_id: str) -> dict[str, Any]:
+    """The condition keys of an instance as a resource (Service Authorization Reference, EC2, "instance")."""
+    keys: dict[str, Any] = {"ec2:Region": ctx.scope.region, "ec2:InstanceID": instance_id}
+    instance = ctx.tx.get(Instance, instance_id)
+    if instance is None:
+        return keys
+    keys |= {
+        "ec2:AvailabilityZone": zone(ctx.scope),
+        "ec2:InstanceType": instance.type,
+        "ec2:MetadataHttpEndpoint": instance.metadata.http_endpoint,
+        "ec2:MetadataHttpPutResponseHopLimit": instance.metadata.hop_limit,
+        "ec2:MetadataHttpTokens": instance.metadata.http_tokens,
+        "ec2:RootDeviceType": "ebs",
+        "ec2:Tenancy": "default",
+    }
+    if instance.profile_arn:
+        keys["ec2:InstanceProfile"] = instance.profile_arn
+    for key, value in instance.tags.items():
+        keys |= {f"aws:ResourceTag/{key}": value, f"ec2:ResourceTag/{key}": value}
+    return keys
+
+
 def on_instances(action: str) -> Any:
     def authorize(ctx: Context, instance_ids: list[str], **_: Any) -> list[Need]:
         needs = []
         for name in instance_ids:
-            instance = ctx.tx.get(Instance, name)
-            keys = {f"aws:ResourceTag/{k}": v for k, v in instance.tags.items()} if instance else {}
-            keys |= {f"ec2:ResourceTag/{k}": v for k, v in instance.tags.items()} if instance else {}
-            needs.append(Need(action, instance_arn(ctx.scope, name), keys))
+            needs.append(Need(action, instance_arn(ctx.scope, name), instance_keys(ctx, name)))
         return needs
 
     return authorize

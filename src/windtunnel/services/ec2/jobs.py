@@ -7,25 +7,26 @@ that ended while no cloud ran (down, host restart) is booted again with its file
 from __future__ import annotations
 
 import logging
+import threading
 from typing import Any
 
 import msgspec
 
-from windtunnel.compute.driver import Exited, GuestFile, Handle, Running, SandboxError, SandboxSpec
+from windtunnel.compute.driver import Driver, Exited, GuestFile, Handle, Running, SandboxError, SandboxSpec
 from windtunnel.jobs import Run, job
 from windtunnel.kernel.cloud import Cloud
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.registry import at_start
 from windtunnel.kernel.trail import trail
-from windtunnel.services.ec2.instances import move
-from windtunnel.services.ec2.model import GIB, TYPES, Instance, private_dns
+from windtunnel.services.ec2.instances import INSTANCE_ID, move
+from windtunnel.services.ec2.model import GIB, TYPES, Instance, State, private_dns, run_id, stamp
 
 log = logging.getLogger("windtunnel.ec2")
 GRACE = 20.0
 INIT = ("/sbin/init",)
 
 
-def spec(ctx: Context, instance: Instance, address: str | None) -> SandboxSpec:
+def spec(ctx: Context, instance: Instance, address: str) -> SandboxSpec:
     """The sandbox of an instance: memory and processors of its type, its disk kept, the endpoint where this machine has it."""
     cpus, memory = TYPES[instance.type]
     region = ctx.scope.region
@@ -48,51 +49,62 @@ def spec(ctx: Context, instance: Instance, address: str | None) -> SandboxSpec:
     )
 
 
-@job("ec2.instance")
+class Started(msgspec.Struct, frozen=True):
+    """What came of a start: a handle, or the reason why there is none. A refusal is a result, so that a replay takes the same way."""
+
+    handle: Handle | None = None
+    reason: str = ""
+
+
+def given_up(ctx: Context, message: str, instance_id: str, **_: Any) -> None:
+    """A run that failed in a way that nobody foresaw leaves no instance in a state in which it would stay for ever."""
+    record_failure(ctx, instance_id, message)
+
+
+@job("ec2.instance", failed=given_up)
 def run_instance(run: Run, instance_id: str, number: int) -> None:
     """One boot of an instance, from pending to its end."""
     cloud = run.cloud
-    try:
-        handle = run.effect("start", start, cloud, run, instance_id, returns=Handle)
-    except SandboxError as error:
-        run.tx("failed", record_failure, instance_id, str(error))
+    address = run.effect("address", reserve, cloud, instance_id)
+    run.tx("placed", record_address, instance_id, address)
+    started = run.effect("start", start, cloud, run, instance_id, address, returns=Started)
+    if started.handle is None:
+        if run.tx("failed", record_failure, instance_id, started.reason) == "terminated":
+            run.effect("remove", remove, cloud, instance_id)
         return
+    handle = started.handle
     run.tx("running", record_running, instance_id, msgspec.to_builtins(handle))
     run.effect("watch", watch, cloud, run.scope.account, run.scope.region, instance_id, number, handle)
     order, exited = f"ec2.order:{instance_id}:{number}", f"ec2.exited:{instance_id}:{number}"
     found = run.wait_any([order, exited])
-    what = found[1]["order"] if found and found[0] == order else run.tx("exit", meaning_of_exit, instance_id, found[1] if found else {})
-    if what == "terminate":
+    if found is not None and found[0] == exited:
+        run.tx("exit", record_exit, instance_id, found[1])
+    elif found is not None and found[1]["order"] != "terminate":
+        run.effect("stop", stop, cloud, handle)
+    if run.tx("ended", after_the_end, instance_id, number) == "terminated":
         run.effect("remove", remove, cloud, instance_id)
-        run.tx("terminated", record_end, instance_id, "terminated")
-        return
-    run.effect("stop", stop, cloud, handle)
-    if what == "stop":
-        run.tx("stopped", record_end, instance_id, "stopped")
-    else:
-        run.tx("again", boot_again, instance_id, number)
+        run.tx("terminated", record_terminated, instance_id)
 
 
-@job("ec2.remove")
+@job("ec2.remove", failed=given_up)
 def remove_stopped(run: Run, instance_id: str) -> None:
     """Terminate an instance that does not run."""
     run.effect("remove", remove, run.cloud, instance_id)
-    run.tx("terminated", record_end, instance_id, "terminated")
+    run.tx("terminated", record_terminated, instance_id)
 
 
-def start(cloud: Cloud, run: Run, instance_id: str, token: str) -> Handle:
-    driver = cloud.part("compute")
-    cloud.part("images").ensure_stock(lambda line: log.info("%s", line))
-    address = driver.reserve_address(instance_id)
+def reserve(cloud: Cloud, instance_id: str, token: str) -> str:
+    address: str | None = cloud.part("compute").reserve_address(instance_id)
+    return address or ""
 
-    def read(ctx: Context) -> SandboxSpec:
-        instance = ctx.tx.get(Instance, instance_id)
-        if instance is None:
-            raise SandboxError(f"instance {instance_id} is gone")
-        return spec(ctx, instance, address)
 
-    handle: Handle = driver.start(run.read(read), token)
-    return handle
+def start(cloud: Cloud, run: Run, instance_id: str, address: str, token: str) -> Started:
+    try:
+        cloud.part("images").ensure_stock(lambda line: log.info("%s", line))
+        wanted = run.read(lambda ctx: spec(ctx, the_instance(ctx, instance_id), address))
+        return Started(cloud.part("compute").start(wanted, token))
+    except SandboxError as error:
+        return Started(reason=str(error))
 
 
 def watch(cloud: Cloud, account: str, region: str, instance_id: str, number: int, handle: Handle, token: str) -> None:
@@ -104,7 +116,9 @@ def watch(cloud: Cloud, account: str, region: str, instance_id: str, number: int
         part = cloud.part("store-writer")
 
         def tell(tx: Any) -> None:
-            cloud.part("context")(tx, account, region).signal(f"ec2.exited:{instance_id}:{number}", {"code": exited.code, "restart": False})
+            cloud.part("context")(tx, account, region).signal(
+                f"ec2.exited:{instance_id}:{number}", {"code": exited.code, "restart": exited.lost}
+            )
 
         part.submit_threadsafe(tell)
 
@@ -126,10 +140,15 @@ def the_instance(ctx: Context, instance_id: str) -> Instance:
     return instance
 
 
+def record_address(ctx: Context, instance_id: str, address: str) -> None:
+    instance = the_instance(ctx, instance_id)
+    instance.private_ip = address
+    ctx.tx.put(instance)
+
+
 def record_running(ctx: Context, instance_id: str, handle: dict[str, Any]) -> None:
     instance = the_instance(ctx, instance_id)
     instance.handle = handle
-    instance.private_ip = handle.get("ip") or ""
     if instance.state == "pending":
         move(ctx, instance, "running")
         trail(ctx, [instance_id], f"instance {instance_id} runs at {instance.private_ip}")
@@ -137,67 +156,90 @@ def record_running(ctx: Context, instance_id: str, handle: dict[str, Any]) -> No
         ctx.tx.put(instance)
 
 
-def record_failure(ctx: Context, instance_id: str, reason: str) -> None:
+def record_failure(ctx: Context, instance_id: str, reason: str) -> State:
+    """A first boot that fails ends the instance; one that has run before keeps its disk and is stopped. Returns its state."""
     instance = the_instance(ctx, instance_id)
+    if instance.state == "terminated":
+        return "terminated"
     instance.reason_code, instance.reason = "Server.InternalError", f"Server.InternalError: {reason}"
-    instance.transition = f"Server.InternalError: {reason}"
-    instance.ended = ctx.now
-    move(ctx, instance, "terminated")
+    instance.transition = f"Server.InternalError ({stamp(ctx.now)})"
     trail(ctx, [instance_id], f"instance {instance_id} could not boot: {reason}", level="error")
-
-
-def meaning_of_exit(ctx: Context, instance_id: str, exited: dict[str, Any]) -> str:
-    """What an end that nobody ordered means: a boot that ended with the cloud or the machine is booted again."""
-    instance = the_instance(ctx, instance_id)
-    if exited.get("restart"):
-        return "reboot"
-    instance.reason_code, instance.reason = (
-        "Client.InstanceInitiatedShutdown",
-        "Client.InstanceInitiatedShutdown: Instance initiated shutdown",
-    )
-    instance.transition = "Instance initiated shutdown"
-    ctx.tx.put(instance)
-    return instance.shutdown_behavior
-
-
-def record_end(ctx: Context, instance_id: str, state: str) -> None:
-    instance = the_instance(ctx, instance_id)
-    if state == "terminated":
-        instance.ended = ctx.now
-        instance.handle = None
-        move(ctx, instance, "terminated")
-    else:
+    if instance.handle is not None and instance.state != "shutting-down":
         move(ctx, instance, "stopped")
-    trail(ctx, [instance_id], f"instance {instance_id} is {state}")
+        return "stopped"
+    instance.ended, instance.handle = ctx.now, None
+    move(ctx, instance, "terminated")
+    return "terminated"
 
 
-def boot_again(ctx: Context, instance_id: str, number: int) -> None:
-    """The next boot of a running instance (reboot, or a cloud that came back): AWS shows it as running throughout."""
+def record_exit(ctx: Context, instance_id: str, exited: dict[str, Any]) -> None:
+    """An end that nobody ordered: the guest shut itself down, unless it ended with the cloud or the machine (`restart`)."""
     instance = the_instance(ctx, instance_id)
+    if exited.get("restart") or instance.state != "running":
+        return
+    said = "Client.InstanceInitiatedShutdown"
+    instance.reason_code, instance.reason = said, f"{said}: Instance initiated shutdown"
+    instance.transition = ""
+    move(ctx, instance, "shutting-down" if instance.shutdown_behavior == "terminate" else "stopping")
+
+
+def after_the_end(ctx: Context, instance_id: str, number: int) -> State:
+    """What follows a boot's end is what the instance's state asks for by now, whatever the orders were that came meanwhile.
+
+    A running instance boots again (reboot, or a cloud that came back): AWS shows it as running throughout.
+    """
+    instance = the_instance(ctx, instance_id)
+    if instance.state == "shutting-down":
+        return "terminated"
+    if instance.state == "stopping":
+        move(ctx, instance, "stopped")
+        trail(ctx, [instance_id], f"instance {instance_id} is stopped")
+        return "stopped"
     instance.boots = number + 1
     ctx.tx.put(instance)
-    ctx.start_job("ec2.instance", f"{instance_id}/{number + 1}", instance_id=instance_id, number=number + 1)
+    ctx.start_job("ec2.instance", run_id(instance), instance_id=instance_id, number=instance.boots)
+    return instance.state
+
+
+def record_terminated(ctx: Context, instance_id: str) -> None:
+    instance = the_instance(ctx, instance_id)
+    instance.ended, instance.handle = ctx.now, None
+    move(ctx, instance, "terminated")
+    trail(ctx, [instance_id], f"instance {instance_id} is terminated")
 
 
 @at_start
-def watch_again(cloud: Cloud) -> None:
-    """Find what runs, boot again what ended with the last cloud, remove sandboxes that no instance owns."""
-    store = cloud.part("store")
-    with store.thread_snapshot("", "") as tx:
-        instances = [found for found in tx.everywhere(Instance) if found[2].state not in ("terminated", "stopped")]
-    if not instances:
-        return
-    driver = cloud.part("compute")
+def find_again(cloud: Any) -> None:
+    """Watch what runs, boot again what ended with the last cloud, remove sandboxes that no instance owns."""
+    with cloud.part("store").thread_snapshot("", "") as tx:
+        instances = [found for found in tx.everywhere(Instance) if found[2].state != "terminated"]
+    driver = cloud.made_part("compute")
+    if driver is None:
+        if not any(instance.state != "stopped" for _, _, instance in instances):
+            return
+        driver = cloud.part("compute")
     for account, region, instance in instances:
-        if instance.handle is None:
-            continue  # its run has not recorded a start: the start effect will be repeated
-        handle = msgspec.convert(instance.handle, Handle)
-        if isinstance(driver.status(handle), Running):
-            watch(cloud, account, region, instance.id, instance.boots, handle, "")
-        elif instance.state == "running":
-            name = f"ec2.exited:{instance.id}:{instance.boots}"
+        if instance.state != "stopped":
+            find_boot_again(cloud, driver, account, region, instance)
+    owned = [instance.id for _, _, instance in instances]
+    strays = [name for name in driver.orphans(owned) if INSTANCE_ID.match(name)]
+    threading.Thread(target=remove_strays, args=(driver, strays), name="ec2-strays", daemon=True).start()
 
-            def tell(tx: Any, where: tuple[str, str] = (account, region), name: str = name) -> None:
-                cloud.part("context")(tx, *where).signal(name, {"restart": True})
 
-            cloud.part("store-writer").submit_threadsafe(tell)
+def find_boot_again(cloud: Cloud, driver: Driver, account: str, region: str, instance: Instance) -> None:
+    handle = msgspec.convert(instance.handle, Handle) if instance.handle else None
+    if handle is None or not handle.token.startswith(f"{run_id(instance)}/"):
+        return  # this boot's run has not recorded a start: the start effect will be repeated
+    if isinstance(driver.status(handle), Running):
+        watch(cloud, account, region, instance.id, instance.boots, handle, "")
+    elif instance.state == "running":
+        name = f"ec2.exited:{instance.id}:{instance.boots}"
+        cloud.part("store-writer").submit_threadsafe(lambda tx: cloud.part("context")(tx, account, region).signal(name, {"restart": True}))
+
+
+def remove_strays(driver: Driver, strays: list[str]) -> None:
+    for stray in strays:
+        try:
+            driver.remove(stray)
+        except SandboxError as error:
+            log.warning("sandbox %s belongs to no instance and could not be removed: %s", stray, error)

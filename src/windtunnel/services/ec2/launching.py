@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import json
 import re
 from typing import Any
 
@@ -14,9 +16,11 @@ from windtunnel.kernel.registry import writes
 from windtunnel.kernel.stock import STOCK_AMI
 from windtunnel.kernel.trail import trail
 from windtunnel.services.ec2.instances import dry, move, shape
-from windtunnel.services.ec2.model import TYPES, Instance, Tokens, default_id, tag_key, zone
+from windtunnel.services.ec2.model import TYPES, Instance, Tokens, checked_tags, default_id, run_id, zone
 
 MAX_COUNT = 20
+STOCK_KEYS = {"ec2:ImageType": "machine", "ec2:Owner": "amazon", "ec2:Public": True, "ec2:RootDeviceType": "ebs"}
+"""The condition keys of the one machine image that there is."""
 
 
 def to_run(
@@ -34,14 +38,25 @@ def to_run(
     scope = ctx.scope
     tags = request_tags(tag_specifications)
     keys: dict[str, Any] = {"ec2:InstanceType": instance_type, "ec2:Region": scope.region, "ec2:AvailabilityZone": zone(scope)}
-    if metadata_options and "HttpTokens" in metadata_options:
-        keys["ec2:MetadataHttpTokens"] = metadata_options["HttpTokens"]
-    asked = keys | {f"aws:RequestTag/{key}": value for key, value in tags.items()}
+    options = metadata_options or {}
+    machine = keys | {
+        "ec2:EbsOptimized": False,
+        "ec2:InstanceMarketType": "on-demand",
+        "ec2:MetadataHttpEndpoint": options.get("HttpEndpoint", "enabled"),
+        "ec2:MetadataHttpPutResponseHopLimit": options.get("HttpPutResponseHopLimit", 1),
+        "ec2:MetadataHttpTokens": options.get("HttpTokens", "optional"),
+        "ec2:RootDeviceType": "ebs",
+        "ec2:Tenancy": "default",
+    }
+    given = profile(ctx, iam_instance_profile) if iam_instance_profile else {}
+    if given:
+        machine["ec2:InstanceProfile"] = given["Arn"]
+    asked = machine | {f"aws:RequestTag/{key}": value for key, value in tags.items()}
     if tags:
         asked["aws:TagKeys"] = list(tags)
     subnet = subnet_id or default_id("subnet", scope)
     needs = [
-        Need("ec2:RunInstances", f"arn:aws:ec2:{scope.region}::image/{image_id}", keys),
+        Need("ec2:RunInstances", f"arn:aws:ec2:{scope.region}::image/{image_id}", keys | STOCK_KEYS),
         Need("ec2:RunInstances", scope.arn("ec2", "instance/*"), asked),
         Need("ec2:RunInstances", scope.arn("ec2", "network-interface/*"), keys),
         Need("ec2:RunInstances", scope.arn("ec2", f"subnet/{subnet}"), keys),
@@ -51,19 +66,29 @@ def to_run(
         needs.append(Need("ec2:RunInstances", scope.arn("ec2", f"security-group/{group}"), keys))
     if tags:
         needs.append(Need("ec2:CreateTags", scope.arn("ec2", "instance/*"), asked | {"ec2:CreateAction": "RunInstances"}))
-    if iam_instance_profile:
-        for role in profile(ctx, iam_instance_profile).get("Roles", []):
-            needs.append(Need("iam:PassRole", role["Arn"], {"iam:PassedToService": "ec2.amazonaws.com"}))
+    for role in given.get("Roles", []):
+        needs.append(Need("iam:PassRole", role["Arn"], {"iam:PassedToService": "ec2.amazonaws.com"}))
     return needs
 
 
 def request_tags(specifications: list[dict[str, Any]] | None) -> dict[str, str]:
-    return {
-        tag_key(tag): tag.get("Value", "")
-        for item in specifications or []
-        for tag in item.get("Tags") or []
-        if item.get("ResourceType") == "instance"
-    }
+    return checked_tags([tag for item in specifications or [] for tag in item.get("Tags") or [] if item.get("ResourceType") == "instance"])
+
+
+def fingerprint(request: dict[str, Any]) -> str:
+    """What a request with a client token asked for, to know it again."""
+    return hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def launched_before(ctx: Context, client_token: str, wanted: str) -> list[Instance]:
+    """What an earlier request with this token launched. Raises IdempotentParameterMismatch if that one asked for something else."""
+    earlier = ctx.tx.find(Instance, "token", client_token)
+    if any(instance.fingerprint != wanted for instance in earlier):
+        raise AwsError(
+            "IdempotentParameterMismatch",
+            "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).",
+        )
+    return earlier
 
 
 def profile(ctx: Context, named: dict[str, str]) -> dict[str, Any]:
@@ -94,6 +119,12 @@ def checked_user_data(text: str) -> str:
     return text
 
 
+def checked_type(name: str) -> str:
+    if name not in TYPES:
+        raise AwsError("InvalidParameterValue", f"Invalid value '{name}' for InstanceType.")
+    return name
+
+
 def check_launch(
     ctx: Context, image_id: str, instance_type: str, subnet_id: str | None, groups: list[str], key_name: str, low: int, high: int
 ) -> None:
@@ -101,8 +132,7 @@ def check_launch(
         raise AwsError("InvalidAMIID.Malformed", f'Invalid id: "{image_id}" (expecting "ami-...")')
     if image_id != STOCK_AMI:
         raise AwsError("InvalidAMIID.NotFound", f"The image id '[{image_id}]' does not exist")
-    if instance_type not in TYPES:
-        raise AwsError("InvalidParameterValue", f"Invalid value '{instance_type}' for InstanceType.")
+    checked_type(instance_type)
     if subnet_id is not None and subnet_id != default_id("subnet", ctx.scope):
         raise AwsError("InvalidSubnetID.NotFound", f"The subnet ID '{subnet_id}' does not exist")
     for group in groups:
@@ -125,7 +155,7 @@ def check_launch(
     acts="ImageId InstanceType MinCount MaxCount SubnetId SecurityGroupIds[] SecurityGroups[] KeyName UserData ClientToken DryRun"
     " IamInstanceProfile.Name IamInstanceProfile.Arn TagSpecifications[].ResourceType TagSpecifications[].Tags[].Key"
     " TagSpecifications[].Tags[].Value MetadataOptions.HttpTokens MetadataOptions.HttpEndpoint MetadataOptions.InstanceMetadataTags"
-    " DisableApiTermination InstanceInitiatedShutdownBehavior",
+    " DisableApiTermination InstanceInitiatedShutdownBehavior Placement.AvailabilityZone",
     descriptive="Monitoring.Enabled MetadataOptions.HttpPutResponseHopLimit",
     default_only={"EbsOptimized": False, "Placement.Tenancy": "default"},
 )
@@ -148,12 +178,21 @@ def run_instances(
     disable_api_termination: bool = False,
     instance_initiated_shutdown_behavior: str = "stop",
     monitoring: dict[str, bool] | None = None,
+    placement: dict[str, str] | None = None,
     **_: Any,
 ) -> Reply:
-    if client_token:
-        earlier = ctx.tx.find(Instance, "token", client_token)
-        if earlier:
-            return reservation(ctx, earlier)
+    request = {
+        "MinCount": min_count, "MaxCount": max_count, "ImageId": image_id, "InstanceType": instance_type, "SubnetId": subnet_id,
+        "SecurityGroupIds": security_group_ids, "SecurityGroups": security_groups, "KeyName": key_name, "UserData": user_data,
+        "IamInstanceProfile": iam_instance_profile, "TagSpecifications": tag_specifications, "MetadataOptions": metadata_options,
+        "DisableApiTermination": disable_api_termination, "InstanceInitiatedShutdownBehavior": instance_initiated_shutdown_behavior,
+        "Monitoring": monitoring, "Placement": placement,
+    }  # fmt: skip
+    asked = fingerprint(request) if client_token else ""
+    earlier = launched_before(ctx, client_token, asked) if client_token else []
+    if earlier:
+        dry(dry_run)
+        return reservation(ctx, earlier)
     if not image_id:
         raise AwsError("MissingParameter", "The request must contain the parameter ImageId")
     for item in tag_specifications or []:
@@ -165,6 +204,9 @@ def run_instances(
             f"The security group '{security_groups[0]}' does not exist in default VPC '{default_id('vpc', ctx.scope)}'",
         )
     check_launch(ctx, image_id, instance_type, subnet_id, security_group_ids or [], key_name, min_count, max_count)
+    place = (placement or {}).get("AvailabilityZone")
+    if place is not None and place != zone(ctx.scope):
+        raise AwsError("InvalidParameterValue", f"Invalid availability zone: [{place}]")
     data = checked_user_data(user_data) if user_data else ""
     found = profile(ctx, iam_instance_profile) if iam_instance_profile else {}
     reason = ctx.cloud.part("compute").available()
@@ -195,6 +237,7 @@ def run_instances(
             profile_id=found.get("InstanceProfileId", ""),
             user_data=data,
             client_token=client_token,
+            fingerprint=asked,
             shutdown_behavior=instance_initiated_shutdown_behavior,
             protected=disable_api_termination,
             monitoring=bool((monitoring or {}).get("Enabled")),
@@ -218,6 +261,6 @@ def boot(ctx: Context, instance: Instance) -> None:
     """Write the instance as pending and start the run that boots it and stays with it until it stops."""
     instance.boots += 1
     move(ctx, instance, "pending")
-    ctx.start_job("ec2.instance", f"{instance.id}/{instance.boots}", instance_id=instance.id, number=instance.boots)
+    ctx.start_job("ec2.instance", run_id(instance), instance_id=instance.id, number=instance.boots)
     name = f" ({instance.tags['Name']})" if "Name" in instance.tags else ""
     trail(ctx, [instance.id], f"instance {instance.id}{name} is booted")

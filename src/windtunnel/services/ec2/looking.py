@@ -12,6 +12,15 @@ from windtunnel.services.ec2.filters import chosen
 from windtunnel.services.ec2.instances import default_group, dry, on_everything, on_instance, shape, the_instances, visible
 from windtunnel.services.ec2.model import Instance
 
+STATUS_FILTERS = {
+    "availability-zone": lambda s: [s["AvailabilityZone"]],
+    "instance-state-name": lambda s: [s["InstanceState"]["Name"]],
+    "instance-state-code": lambda s: [str(s["InstanceState"]["Code"])],
+    "instance-status.status": lambda s: [s["InstanceStatus"]["Status"]],
+    "instance-status.reachability": lambda s: [d["Status"] for d in s["InstanceStatus"]["Details"]],
+    "system-status.status": lambda s: [s["SystemStatus"]["Status"]],
+    "system-status.reachability": lambda s: [d["Status"] for d in s["SystemStatus"]["Details"]],
+}
 FILTERS = {
     "instance-id": lambda s: [s["InstanceId"]],
     "instance-state-name": lambda s: [s["State"]["Name"]],
@@ -21,6 +30,18 @@ FILTERS = {
     "private-ip-address": lambda s: [s.get("PrivateIpAddress", "")],
     "ip-address": lambda s: [s.get("PublicIpAddress", "")],
     "private-dns-name": lambda s: [s.get("PrivateDnsName", "")],
+    "state-reason-code": lambda s: [s.get("StateReason", {}).get("Code", "")],
+    "root-device-type": lambda s: [s["RootDeviceType"]],
+    "tenancy": lambda s: [s["Placement"]["Tenancy"]],
+    "virtualization-type": lambda s: [s["VirtualizationType"]],
+    "hypervisor": lambda s: [s["Hypervisor"]],
+    "monitoring-state": lambda s: [s["Monitoring"]["State"]],
+    "key-name": lambda s: [s.get("KeyName", "")],
+    "iam-instance-profile.id": lambda s: [s.get("IamInstanceProfile", {}).get("Id", "")],
+    "metadata-options.http-tokens": lambda s: [s["MetadataOptions"]["HttpTokens"]],
+    "metadata-options.http-endpoint": lambda s: [s["MetadataOptions"]["HttpEndpoint"]],
+    "group-id": lambda s: [g["GroupId"] for g in s["SecurityGroups"]],
+    "group-name": lambda s: [g["GroupName"] for g in s["SecurityGroups"]],
     "dns-name": lambda s: [s.get("PublicDnsName", "")],
     "vpc-id": lambda s: [s.get("VpcId", "")],
     "subnet-id": lambda s: [s.get("SubnetId", "")],
@@ -51,13 +72,16 @@ def describe_instances(
     dry_run: bool = False,
 ) -> Reply:
     dry(dry_run)
+    if max_results is not None and not 5 <= max_results <= 1000:
+        word = "greater than 5" if max_results < 5 else "less than 1000"
+        raise AwsError("InvalidParameterValue", f"Value ( {max_results} ) for parameter maxResults is invalid. Expecting a value {word}.")
     if instance_ids and max_results:
         raise AwsError("InvalidParameterCombination", "The parameter instancesSet cannot be used with the parameter maxResults")
     found = the_instances(ctx, instance_ids) if instance_ids else visible(ctx)
     shapes = [shape(ctx, i) | {"ReservationId": i.reservation_id, "OwnerId": i.owner} for i in found]
     kept = chosen(shapes, filters, FILTERS)
     kept.sort(key=lambda s: (s["LaunchTime"], s["ReservationId"], s["AmiLaunchIndex"]))
-    start = token_position(next_token)
+    start = token_position(next_token, len(kept))
     page = kept[start : start + max_results] if max_results else kept[start:]
     reservations: dict[str, dict[str, Any]] = {}
     for item in page:
@@ -69,13 +93,16 @@ def describe_instances(
     return reply
 
 
-def token_position(token: str | None) -> int:
+def token_position(token: str | None, size: int) -> int:
     if token is None:
         return 0
     try:
-        return int(base64.urlsafe_b64decode(token.encode()))
+        position = int(base64.urlsafe_b64decode(token.encode()))
     except ValueError:
-        raise AwsError("InvalidNextToken", "The specified nextToken is invalid.") from None
+        position = -1
+    if not 0 <= position <= size:
+        raise AwsError("InvalidNextToken", "The specified nextToken is invalid.")
+    return position
 
 
 @reads(
@@ -94,9 +121,8 @@ def describe_instance_status(
 ) -> Reply:
     dry(dry_run)
     found = the_instances(ctx, instance_ids) if instance_ids else visible(ctx)
-    kept = chosen([shape(ctx, i) | {"ReservationId": i.reservation_id, "OwnerId": i.owner} for i in found], filters, FILTERS)
     statuses = []
-    for item in kept:
+    for item in (shape(ctx, i) for i in found):
         running = item["State"]["Name"] == "running"
         if not running and not include_all_instances:
             continue
@@ -112,7 +138,7 @@ def describe_instance_status(
                 "Events": [],
             }
         )
-    return {"InstanceStatuses": statuses}
+    return {"InstanceStatuses": chosen(statuses, filters, STATUS_FILTERS)}
 
 
 @reads(

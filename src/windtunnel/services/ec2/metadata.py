@@ -15,10 +15,17 @@ from typing import Any, NamedTuple
 
 from windtunnel.kernel.records import Tx
 from windtunnel.kernel.scope import Scope
-from windtunnel.services.ec2.model import Instance, default_id, private_dns, zone
+from windtunnel.services.ec2.model import Instance, default_id, private_dns, zone, zone_id
 
 Answer = tuple[int, dict[str, str], bytes]
 MAX_TTL = 21600
+VERSIONS = (
+    "1.0", "2007-01-19", "2007-03-01", "2007-08-29", "2007-10-10", "2007-12-15", "2008-02-01", "2008-09-01", "2009-04-04",
+    "2011-01-01", "2011-05-01", "2012-01-12", "2014-02-25", "2014-11-05", "2015-10-20", "2016-04-19", "2016-06-30", "2016-09-02",
+    "2018-03-28", "2018-08-17", "2018-09-24", "2019-10-01", "2020-10-27", "2021-01-03", "2021-03-23", "2021-07-15", "2022-09-24",
+    "2024-04-11", "latest",
+)  # fmt: skip
+"""The versions of the tree that clients ask for; all answer alike."""
 
 
 class NeedsCredentials(NamedTuple):
@@ -34,10 +41,7 @@ class NeedsCredentials(NamedTuple):
 
 def find(tx: Tx, sandbox_id: str) -> tuple[Scope, Instance] | None:
     """The instance of a sandbox, wherever it is."""
-    for account, region, instance in tx.everywhere(Instance):
-        if instance.id == sandbox_id:
-            return Scope(account, region), instance
-    return None
+    return next(((Scope(*where), found) for *where, found in tx.everywhere(Instance) if found.id == sandbox_id), None)
 
 
 def answer(
@@ -47,16 +51,16 @@ def answer(
     if instance.metadata.http_endpoint != "enabled":
         return _text(403, "Instance metadata is disabled")
     parts = [part for part in path.partition("?")[0].split("/") if part]
-    if parts and parts[0] != "latest" and not parts[0][:4].isdigit():
+    if parts and parts[0] not in VERSIONS:
         return _text(404, "Not Found")
-    if parts[1:3] == ["api", "token"]:
+    if parts[1:] == ["api", "token"]:
         return _token(instance, method, headers, secret, now)
     if method not in ("GET", "HEAD"):
         return _text(405, "Method Not Allowed")
     refusal = _refused(instance, headers, secret, now)
     if refusal is not None:
         return refusal
-    return _read(scope, instance, parts, path.endswith("/"))
+    return _read(scope, instance, parts)
 
 
 # -- tokens ---------------------------------------------------------------------------------------------------------
@@ -96,16 +100,18 @@ def _refused(instance: Instance, headers: Mapping[str, str], secret: bytes, now:
 Leaf = str | Callable[[], "str | None"]
 
 
-def _read(scope: Scope, instance: Instance, parts: list[str], slash: bool) -> Answer | NeedsCredentials:
-    if len(parts) <= 1:
-        return _text(200, "dynamic\nmeta-data\nuser-data")
+def _read(scope: Scope, instance: Instance, parts: list[str]) -> Answer | NeedsCredentials:
+    if not parts:
+        return _text(200, "\n".join(VERSIONS))
+    if len(parts) == 1:
+        return _text(200, "dynamic\nmeta-data\nuser-data" if instance.user_data else "dynamic\nmeta-data")
     if parts[1] == "user-data":
         if not instance.user_data or len(parts) > 2:
             return _text(404, "Not Found")
         return 200, {"Content-Type": "application/octet-stream"}, base64.b64decode(instance.user_data)
     if parts[1:] == ["dynamic", "instance-identity", "document"]:
         return 200, {"Content-Type": "text/plain"}, identity_document(scope, instance).encode()
-    if parts[1:4] == ["meta-data", "iam", "security-credentials"] and instance.profile_arn:
+    if parts[1:4] == ["meta-data", "iam", "security-credentials"] and instance.profile_arn and len(parts) < 6:
         return NeedsCredentials(scope.account, scope.region, instance.id, instance.profile_arn, parts[4] if len(parts) > 4 else "")
     tree: Any = {"meta-data": metadata_tree(scope, instance), "dynamic": {"instance-identity": {"document": ""}}}
     for part in parts[1:]:
@@ -134,7 +140,7 @@ def metadata_tree(scope: Scope, instance: Instance) -> dict[str, Any]:
         "local-ipv4": instance.private_ip,
         "mac": mac,
         "network": {"interfaces": {"macs": {mac: interface(scope, instance, mac)}}},
-        "placement": {"availability-zone": zone(scope), "region": scope.region},
+        "placement": {"availability-zone": zone(scope), "availability-zone-id": zone_id(scope.region), "region": scope.region},
         "profile": "default-hvm",
         "public-hostname": instance.private_ip,
         "public-ipv4": instance.private_ip,
@@ -191,11 +197,20 @@ def identity_document(scope: Scope, instance: Instance) -> str:
     return json.dumps(document, indent=2)
 
 
-def credentials_document(access_key: str, secret: str, token: str, expires: float, now: float) -> str:
+def unauthorized_document(role: str, now: float) -> str:
+    """What `iam/security-credentials/ROLE` answers while the role does not let EC2 assume it."""
+    said = (
+        f"EC2 cannot assume the role {role}. Please see documentation at"
+        " http://docs.amazonwebservices.com/IAM/latest/UserGuide/RolesTroubleshooting.html."
+    )
+    return json.dumps({"Code": "AssumeRoleUnauthorizedAccess", "Message": said, "LastUpdated": _iso(now)}, indent=2)
+
+
+def credentials_document(access_key: str, secret: str, token: str, expires: float, issued: float) -> str:
     """What `iam/security-credentials/ROLE` answers."""
     shown = {
         "Code": "Success",
-        "LastUpdated": _iso(now),
+        "LastUpdated": _iso(issued),
         "Type": "AWS-HMAC",
         "AccessKeyId": access_key,
         "SecretAccessKey": secret,

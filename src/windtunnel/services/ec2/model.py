@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from typing import Any, ClassVar, Literal
 
 import msgspec
@@ -17,6 +18,7 @@ CODES: dict[State, int] = {"pending": 0, "running": 16, "shutting-down": 32, "te
 TERMINATED_SHOWN = 3600.0
 """How long a terminated instance is still described, in seconds."""
 GIB = 1 << 30
+TAG_LIMIT = 50
 TYPES: dict[str, tuple[int, float]] = {
     "t2.nano": (1, 0.5), "t2.micro": (1, 1), "t2.small": (1, 2), "t2.medium": (2, 4), "t2.large": (2, 8),
     "t3.nano": (2, 0.5), "t3.micro": (2, 1), "t3.small": (2, 2), "t3.medium": (2, 4), "t3.large": (2, 8),
@@ -33,6 +35,25 @@ def tag_key(tag: dict[str, str]) -> str:
     return tag["Key"]
 
 
+def checked_tags(tags: list[dict[str, str]]) -> dict[str, str]:
+    """Tags as EC2 takes them: key 1-128 characters, value up to 256, none of AWS's own, no key twice."""
+    found: dict[str, str] = {}
+    for tag in tags:
+        key, value = tag_key(tag), tag.get("Value", "")
+        if key.lower().startswith("aws:"):
+            raise AwsError("InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use")
+        if len(key) > 128:
+            raise AwsError("InvalidParameterValue", "Tag key exceeds the maximum length of 128 characters")
+        if len(value) > 256:
+            raise AwsError("InvalidParameterValue", "Tag value exceeds the maximum length of 256 characters")
+        if key in found:
+            raise AwsError("InvalidParameterValue", f"Duplicate tag key '{key}' specified.")
+        found[key] = value
+    if len(found) > TAG_LIMIT:
+        raise AwsError("TagLimitExceeded", "The maximum number of Tags for a resource has been reached.")
+    return found
+
+
 class Tokens(msgspec.Struct):
     """Metadata options: http_tokens "required" refuses version 1."""
 
@@ -43,7 +64,8 @@ class Tokens(msgspec.Struct):
 
 
 class Instance(Record, kw_only=True):
-    """boots counts the boots so far; handle is the driver's (compute.driver.Handle as data) of the last boot, None before the first."""
+    """boots counts the boots so far; handle is the driver's (compute.driver.Handle as data) of the last boot that began,
+    None before the first; fingerprint is that of the request, by which a client token used again is known to ask for the same."""
 
     KIND: ClassVar[str] = "ec2.instance"
     SCOPE: ClassVar[RecordScope] = "region"
@@ -64,6 +86,7 @@ class Instance(Record, kw_only=True):
     user_data: str = ""
     key_name: str = ""
     client_token: str = ""
+    fingerprint: str = ""
     shutdown_behavior: str = "stop"
     protected: bool = False
     monitoring: bool = False
@@ -77,6 +100,16 @@ class Instance(Record, kw_only=True):
 
     def key(self) -> str:
         return self.id
+
+
+def run_id(instance: Instance) -> str:
+    """The run of the instance's last boot; the driver's token of that boot begins with it."""
+    return f"{instance.id}/{instance.boots}"
+
+
+def stamp(seconds: float) -> str:
+    """A time as StateTransitionReason holds it."""
+    return time.strftime("%Y-%m-%d %H:%M:%S GMT", time.gmtime(seconds))
 
 
 def default_id(kind: str, scope: Scope) -> str:
@@ -93,6 +126,11 @@ def zone(scope: Scope) -> str:
     return f"{scope.region}a"
 
 
+def zone_id(region: str) -> str:
+    parts = region.split("-")
+    return f"{parts[0]}{parts[1][0]}{parts[-1]}-az1" if len(parts) > 2 else f"{region}-az1"
+
+
 def private_dns(scope: Scope, ip: str) -> str:
     suffix = "ec2.internal" if scope.region == "us-east-1" else f"{scope.region}.compute.internal"
     return f"ip-{ip.replace('.', '-')}.{suffix}" if ip else ""
@@ -104,6 +142,16 @@ def tag_list(tags: dict[str, str]) -> list[dict[str, str]]:
 
 def state_shape(state: State) -> dict[str, Any]:
     return {"Code": CODES[state], "Name": state}
+
+
+def metadata_options_shape(options: Tokens) -> dict[str, Any]:
+    return {
+        "State": "applied",
+        "HttpTokens": options.http_tokens,
+        "HttpPutResponseHopLimit": options.hop_limit,
+        "HttpEndpoint": options.http_endpoint,
+        "InstanceMetadataTags": options.instance_tags,
+    }
 
 
 def described(scope: Scope, instance: Instance, subnet_id: str, vpc_id: str, group: dict[str, str]) -> dict[str, Any]:
@@ -137,24 +185,22 @@ def described(scope: Scope, instance: Instance, subnet_id: str, vpc_id: str, gro
         "Tags": tag_list(instance.tags),
         "VirtualizationType": "hvm",
         "CpuOptions": {"CoreCount": cpus, "ThreadsPerCore": 1},
-        "MetadataOptions": {
-            "State": "applied",
-            "HttpTokens": instance.metadata.http_tokens,
-            "HttpPutResponseHopLimit": instance.metadata.hop_limit,
-            "HttpEndpoint": instance.metadata.http_endpoint,
-            "InstanceMetadataTags": instance.metadata.instance_tags,
-        },
+        "MetadataOptions": metadata_options_shape(instance.metadata),
         "UsageOperation": "RunInstances",
     }
     if live:
-        shown |= {"SubnetId": subnet_id, "VpcId": vpc_id, "PrivateIpAddress": instance.private_ip}
+        shown |= {"SubnetId": subnet_id, "VpcId": vpc_id}
+        if instance.private_ip:
+            shown["PrivateIpAddress"] = instance.private_ip
     if instance.state == "running":
         shown["PublicIpAddress"] = instance.private_ip
     if instance.key_name:
         shown["KeyName"] = instance.key_name
     if instance.profile_arn and live:
         shown["IamInstanceProfile"] = {"Arn": instance.profile_arn, "Id": instance.profile_id}
-    if instance.reason_code:
+    if instance.state == "pending":
+        shown["StateReason"] = {"Code": "pending", "Message": "pending"}
+    elif instance.reason_code:
         shown["StateReason"] = {"Code": instance.reason_code, "Message": instance.reason}
     return shown
 

@@ -13,7 +13,7 @@ from windtunnel.kernel.registry import writes
 from windtunnel.kernel.trail import trail
 from windtunnel.services.ec2.instances import dry, move, on_instances, the_instances
 from windtunnel.services.ec2.launching import boot
-from windtunnel.services.ec2.model import Instance, State, state_shape
+from windtunnel.services.ec2.model import Instance, State, stamp, state_shape
 
 
 def change(instance: Instance, previous: State) -> dict[str, Any]:
@@ -41,7 +41,6 @@ def terminate_instances(ctx: Context, instance_ids: list[str], dry_run: bool = F
         previous = instance.state
         if previous not in ("shutting-down", "terminated"):
             instance.reason_code, instance.reason = "Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown"
-            instance.transition = "User initiated"
             end(ctx, instance, "shutting-down", "terminate", previous)
         changes.append(change(instance, previous))
     return {"TerminatingInstances": changes}
@@ -49,6 +48,7 @@ def terminate_instances(ctx: Context, instance_ids: list[str], dry_run: bool = F
 
 def end(ctx: Context, instance: Instance, state: State, word: str, previous: State) -> None:
     """Begin stopping or terminating. The instance's own run does it; a stopped one has none, so it gets one that only removes."""
+    instance.transition = f"User initiated ({stamp(ctx.now)})"
     move(ctx, instance, state)
     if previous == "stopped":
         ctx.start_job("ec2.remove", f"{instance.id}/remove", instance_id=instance.id)

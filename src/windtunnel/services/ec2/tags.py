@@ -8,8 +8,8 @@ from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.registry import reads, writes
 from windtunnel.services.ec2.filters import chosen
-from windtunnel.services.ec2.instances import dry, on_everything, the_instances, visible
-from windtunnel.services.ec2.model import Instance, instance_arn, tag_key
+from windtunnel.services.ec2.instances import dry, instance_keys, on_everything, the_instances, visible
+from windtunnel.services.ec2.model import TAG_LIMIT, Instance, checked_tags, instance_arn, tag_key
 
 
 def on_resources(action: str) -> Any:
@@ -20,9 +20,7 @@ def on_resources(action: str) -> Any:
             asked["aws:TagKeys"] = keys
         needs = []
         for name in resources:
-            instance = ctx.tx.get(Instance, name)
-            had = {f"aws:ResourceTag/{k}": v for k, v in instance.tags.items()} if instance else {}
-            needs.append(Need(action, instance_arn(ctx.scope, name), asked | had))
+            needs.append(Need(action, instance_arn(ctx.scope, name), asked | instance_keys(ctx, name)))
         return needs
 
     return authorize
@@ -38,13 +36,11 @@ def tagged(ctx: Context, action: str, resources: list[str]) -> list[Instance]:
 @writes("ec2", "CreateTags", authorize=on_resources("ec2:CreateTags"), acts="Resources[] Tags[].Key Tags[].Value DryRun")
 def create_tags(ctx: Context, resources: list[str], tags: list[dict[str, str]], dry_run: bool = False) -> Reply:
     found = tagged(ctx, "CreateTags", resources)
-    for tag in tags:
-        if tag["Key"].lower().startswith("aws:"):
-            raise AwsError("InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use")
+    given = checked_tags(tags)
     dry(dry_run)
     for instance in found:
-        instance.tags = {**instance.tags, **{tag["Key"]: tag.get("Value", "") for tag in tags}}
-        if len(instance.tags) > 50:
+        instance.tags = {**instance.tags, **given}
+        if len(instance.tags) > TAG_LIMIT:
             raise AwsError("TagLimitExceeded", "The maximum number of Tags for a resource has been reached.")
         ctx.tx.put(instance)
     return {}
