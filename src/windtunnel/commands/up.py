@@ -17,7 +17,7 @@ def main(options: argparse.Namespace) -> int:
         where = f" at {running.endpoint} (pid {running.pid})" if running else ""
         print(f"windtunnel: a cloud already runs on {data}{where}; stop it with `windtunnel down --data {data}`", file=sys.stderr)
         return 1
-    from windtunnel.server import run
+    from windtunnel.server import PortRefused, run
     from windtunnel.settings import Settings
 
     settings = Settings(
@@ -25,10 +25,8 @@ def main(options: argparse.Namespace) -> int:
     )
     try:
         run(settings)
-    except OSError as error:
-        if error.errno != 98:
-            raise
-        print(f"windtunnel: port {options.port} is taken by another program; choose one with --port (0: any free one)", file=sys.stderr)
+    except PortRefused as refused:
+        print(f"windtunnel: {refused}; choose another with --port or --tls-port (0: any free one)", file=sys.stderr)
         return 1
     finally:
         held.close()

@@ -221,6 +221,26 @@ def test_an_agent_that_stays_silent_fails_after_five_minutes(world: World) -> No
     assert target["lifecycleEvents"][0]["diagnostics"]["message"].startswith("CodeDeploy agent was not able to receive the lifecycle event")
 
 
+@pytest.mark.parametrize("state", ["stopped", "terminated"])
+def test_an_instance_that_goes_away_fails_at_once(world: World, state: str) -> None:
+    world.set_up(3)
+    deployment = world.begun(world.deploy())
+    command = world.poll(A)
+    assert command is not None
+    world.acknowledge(A, command)
+    for gone in (A, C):
+        detail = {"instance-id": gone, "state": state}
+        world.cloud.write(lambda ctx, detail=detail: ctx.emit("aws.ec2", "EC2 Instance State-change Notification", [], detail))
+    until(lambda: world.info(deployment)["status"] == "Failed", what="the end of the deployment")
+    for gone in (A, C):
+        found = world.api("GetDeploymentTarget", deployment_id=deployment, target_id=gone)["deploymentTarget"]["instanceTarget"]
+        first = found["lifecycleEvents"][0]
+        assert (found["status"], first["status"]) in (("Failed", "Failed"), ("Skipped", "Skipped"))
+    failed = world.api("GetDeploymentTarget", deployment_id=deployment, target_id=A)["deploymentTarget"]["instanceTarget"]
+    message = failed["lifecycleEvents"][0]["diagnostics"]["message"]
+    assert message == f"The instance was {state} before the lifecycle event ended."
+
+
 def test_a_group_that_is_deleted_in_the_middle_lets_its_deployment_end(world: World) -> None:
     world.set_up(2, auto_rollback_configuration=ON_FAILURE)
     world.drive(world.deploy("good.zip"))

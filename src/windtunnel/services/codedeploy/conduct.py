@@ -248,6 +248,17 @@ def report(ctx: Context, deployment: Deployment, target: Target, result: Result)
     advance(ctx, deployment, targets)
 
 
+def lose(ctx: Context, instance: str, state: str) -> None:
+    """An instance has gone away: what is being deployed to it has failed, for its agent will not report any more."""
+    for active in ctx.tx.scan(Active):
+        deployment, target = ctx.tx.get(Deployment, active.deployment), ctx.tx.get(Target, f"{active.deployment}/{instance}")
+        if deployment is None or target is None or target.status not in ("Pending", "InProgress"):
+            continue
+        if target.current is None:
+            progress.offer(target, 0, ctx.now)
+        report(ctx, deployment, target, Result(False, "UnknownError", "", f"The instance was {state} before the lifecycle event ended."))
+
+
 def _settle(ctx: Context, deployment: Deployment, target: Target, result: Result) -> None:
     event = target.events[target.current].name if target.current is not None else ""
     progress.record(target, result, ctx.now, ignore_stop_failures=deployment.ignore_stop_failures)

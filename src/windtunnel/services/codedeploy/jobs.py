@@ -1,6 +1,7 @@
 """The deployment's durable run: it begins the deployment and watches its deadlines; the agents' reports do the rest.
 
-Invariant: however the cloud dies, a deployment that was accepted begins, and an agent that stays silent fails its instance.
+Invariant: however the cloud dies, a deployment that was accepted begins; an agent that stays silent fails its instance, and so does
+an instance that goes away.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from functools import partial
 from typing import Any
 
 from windtunnel.jobs import Run, job
-from windtunnel.kernel.context import Context
+from windtunnel.kernel.context import Context, Event
 from windtunnel.kernel.records import Tx
-from windtunnel.kernel.registry import at_start
+from windtunnel.kernel.registry import at_start, listens
 from windtunnel.services.codedeploy import conduct
 from windtunnel.services.codedeploy.model.records import Active
 
@@ -27,6 +28,12 @@ def run_deployment(run: Run, deployment_id: str) -> None:
     left = run.tx("deadline", conduct.seconds_left, deployment_id)
     if run.wait_for(conduct.over_signal(deployment_id), key="over", timeout=left) is None:
         run.continue_as_new(deployment_id=deployment_id)
+
+
+@listens("aws.ec2", "EC2 Instance State-change Notification")
+def instance_changed(ctx: Context, event: Event) -> None:
+    if event.detail["state"] in ("stopped", "terminated"):
+        conduct.lose(ctx, event.detail["instance-id"], event.detail["state"])
 
 
 @at_start
