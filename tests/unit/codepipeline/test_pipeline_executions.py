@@ -155,14 +155,18 @@ def test_variables_reach_the_next_actions(world: World) -> None:
     built = world.running("Build", "Compile")
     world.build_ends(built, VERSION="1.2")
     until(lambda: world.action("Approve", "OK").get("token"))
-    details = world.api("ListActionExecutions", pipeline_name="rel", filter={"pipelineExecutionId": execution})["actionExecutionDetails"]
-    asked = next(d for d in details if d["actionName"] == "OK")
-    assert asked["input"]["resolvedConfiguration"] == {"CustomData": f"{COMMIT} 1.2"}
-    assert asked["input"]["configuration"] == {"CustomData": "#{Src.CommitId} #{Made.VERSION}"}
+
+    def detail(action: str) -> Any:
+        details = world.api("ListActionExecutions", pipeline_name="rel", filter={"pipelineExecutionId": execution})
+        return next(d for d in details["actionExecutionDetails"] if d["actionName"] == action)
+
+    until(lambda: detail("OK")["input"]["resolvedConfiguration"], what="the approval's configuration is resolved")
+    asked = detail("OK")["input"]
+    assert asked["resolvedConfiguration"] == {"CustomData": f"{COMMIT} 1.2"}
+    assert asked["configuration"] == {"CustomData": "#{Src.CommitId} #{Made.VERSION}"}
     variables = world.work(built)[0].args["environment_variables_override"]
     assert [(v["name"], v["value"]) for v in variables] == [("WHO", "everyone"), ("ID", execution)]
-    built_detail = next(d for d in details if d["actionName"] == "Compile")
-    assert built_detail["output"]["outputVariables"] == {"VERSION": "1.2"}
+    assert detail("Compile")["output"]["outputVariables"] == {"VERSION": "1.2"}
 
 
 def test_a_variable_that_no_action_made_fails_the_action(world: World) -> None:
@@ -259,9 +263,12 @@ def test_a_push_starts_the_pipeline_with_the_commits_cause(world: World) -> None
     world.running("Build", "Compile")
     until(lambda: world.executions()[0]["sourceRevisions"])
     assert world.executions()[0]["sourceRevisions"][0]["revisionId"] == commit
-    lines = world.cloud.read(lambda ctx: ctx.tx.find(TrailLine, "cause", f"commit:web@{commit}"))
-    assert any("started by PollForSourceChanges" in line.text for line in lines)
-    assert any("started unit:" in line.text for line in lines), "the build belongs to the commit's chain"
+    for words in ("started by PollForSourceChanges", "started unit:"):
+        until(lambda words=words: any(words in line.text for line in chain(world, commit)), what=f"the commit's chain has: {words}")
+
+
+def chain(world: World, commit: str) -> list[TrailLine]:
+    return world.cloud.read(lambda ctx: ctx.tx.find(TrailLine, "cause", f"commit:web@{commit}"))
 
 
 def test_a_push_starts_no_pipeline_that_does_not_poll_or_watches_another_branch(world: World) -> None:
