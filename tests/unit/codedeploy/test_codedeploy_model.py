@@ -166,3 +166,20 @@ def test_bad_revisions(location: dict[str, object], code: str) -> None:
 )
 def test_custom_minimum(minimum: MinimumHealthy, good: bool) -> None:
     assert (invalid_minimum(minimum) == "") is good
+
+
+@pytest.mark.parametrize(
+    "log, said",
+    [
+        pytest.param("", "", id="nothing ran"),
+        pytest.param("LifecycleEvent - ApplicationStart\nScript - scripts/x.sh\n", "", id="a silent script"),
+        pytest.param(
+            "LifecycleEvent - ApplicationStart\nScript - a.sh\n[stdout]first\nScript - b.sh\n[stderr]no licence\n[stdout]starting\n",
+            "\n    | [stderr]no licence\n    | [stdout]starting",
+            id="both outputs of the last script",
+        ),
+        pytest.param("\n".join(f"[stdout]{n}" for n in range(20)), "".join(f"\n    | [stdout]{n}" for n in range(12, 20)), id="cut"),
+    ],
+)
+def test_the_trail_has_the_last_lines_of_the_script_that_failed(log: str, said: str) -> None:
+    assert progress.last_words(log) == said

@@ -264,8 +264,7 @@ def _settle(ctx: Context, deployment: Deployment, target: Target, result: Result
     progress.record(target, result, ctx.now, ignore_stop_failures=deployment.ignore_stop_failures)
     if not result.succeeded:
         where = f" ({result.script})" if result.script else ""
-        last = _last_line(result.log_tail)
-        text = f"{event}{where} failed on {target.instance}: {result.message}" + (f"; last line: {last}" if last else "")
+        text = f"{event}{where} failed on {target.instance}: {result.message}" + progress.last_words(result.log_tail)
         trail(ctx, subjects(deployment, target.instance), text, level="error")
     if target.status in ("Succeeded", "Failed"):
         announce.instance_state(ctx, deployment, target, "SUCCESS" if target.status == "Succeeded" else "FAILURE")
@@ -274,11 +273,6 @@ def _settle(ctx: Context, deployment: Deployment, target: Target, result: Result
         ctx.tx.put(state)
         if healthy:
             trail(ctx, subjects(deployment, target.instance), f"{shown(deployment.revision)} is deployed on {target.instance}")
-
-
-def _last_line(log: str) -> str:
-    lines = [line for line in log.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else ""
 
 
 def seconds_left(ctx: Context, deployment_id: str) -> float | None:

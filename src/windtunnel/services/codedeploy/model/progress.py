@@ -101,3 +101,11 @@ def deadline(target: Target) -> float | None:
 def overdue(target: Target) -> Result:
     """The result of an event whose deadline has passed."""
     return Result(False, "UnknownError", "", NOT_ENDED if target.acknowledged else NOT_TAKEN)
+
+
+def last_words(log: str, lines: int = 8) -> str:
+    """The last lines of the script that ran last, each indented, for the trail. Several: its two outputs come in no certain order."""
+    said = [line.strip() for line in log.rpartition("Script - ")[2].splitlines() if line.strip()]
+    if "Script - " in log:
+        del said[:1]  # the script's name, which the message has
+    return "".join(f"\n    | {line}" for line in said[-lines:])
