@@ -52,6 +52,7 @@ class Engine:
         self._again: set[str] = set()
         self._kinds: dict[str, str] = {}
         self._stopping = False
+        self._started = False
 
     # -- inside a write transaction -------------------------------------------------------------------------------
 
@@ -82,7 +83,9 @@ class Engine:
     # -- driving --------------------------------------------------------------------------------------------------
 
     def resume_all(self) -> int:
-        """Take over every run that had not ended. Returns how many."""
+        """Take over every run that had not ended. Returns how many. Until then nothing is driven: a run finds every part in its place."""
+        with self._lock:
+            self._started = True
         with self._store.thread_snapshot("", "") as tx:
             rows = tx.connection.execute("SELECT id, kind FROM run WHERE state IN ('ready','parked') ORDER BY created").fetchall()
         for run_id, kind in rows:
@@ -93,9 +96,9 @@ class Engine:
         return len(rows)
 
     def wake(self, run_id: str) -> None:
-        """Have a run driven soon (any thread)."""
+        """Have a run driven soon (any thread). Before `resume_all` that is left to it: it finds every run that is recorded."""
         with self._lock:
-            if self._stopping:
+            if self._stopping or not self._started:
                 return
             if run_id in self._driving:
                 self._again.add(run_id)
