@@ -105,7 +105,7 @@ def overdue(target: Target) -> Result:
 
 def last_words(log: str, lines: int = 8) -> str:
     """The last lines of the script that ran last, each indented, for the trail. Several: its two outputs come in no certain order."""
-    said = [line.strip() for line in log.rpartition("Script - ")[2].splitlines() if line.strip()]
-    if "Script - " in log:
+    said = [line.strip() for line in log.rpartition("\nScript - ")[2].splitlines() if line.strip()]
+    if "\nScript - " in log:
         del said[:1]  # the script's name, which the message has
     return "".join(f"\n    | {line}" for line in said[-lines:])
