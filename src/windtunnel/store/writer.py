@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future as ThreadFuture
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from windtunnel.kernel.errors import AwsError
@@ -127,8 +128,9 @@ class Writer:
         except sqlite3.Error as error:
             log.error("commit failed: %s", error)
             failure = AwsError("ServiceUnavailable", f"The change could not be made durable: {error}", status=503)
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
+            with suppress(sqlite3.Error):  # a connection that is closed has nothing to undo
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
         self._loop.call_soon_threadsafe(self._committed, group, hooks, failure)
 
     def _committed(self, group: list[_Item], hooks: list[Callable[[], None]], failure: BaseException | None) -> None:
