@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import gzip
 import logging
 import re
 import tempfile
+import zlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -221,7 +221,7 @@ class GitGateway:
         )
         moved: Moved = await self._backend.submit(lambda tx: self._move(tx, caller, repo, push, summaries))
         if None in moved.reasons:
-            await loop.run_in_executor(None, self._git.project, repo.repository_id, moved.refs, moved.default_branch)
+            await loop.run_in_executor(None, self._git.project, repo.repository_id, *moved[1:])
         return [(update.ref, reason) for update, reason in zip(push.updates, moved.reasons, strict=True)]
 
     def _denied(self, caller: Caller, repo: Opened, push: Push) -> str | None:
@@ -238,8 +238,11 @@ class GitGateway:
             if problem is not None:
                 return problem.splitlines()[-1]
         tips = [update.new for update in push.updates if update.new != ZERO]
-        known = sorted({update.old for update in push.updates if update.old != ZERO})
-        return self._git.connected(repo.repository_id, tips, known) if tips else None
+        problem = self._git.connected(repo.repository_id, tips) if tips else None
+        if problem is not None:
+            return problem
+        branches = [update.new for update in push.updates if update.new != ZERO and update.ref.startswith("refs/heads/")]
+        return "a branch must name a commit" if branches and self._git.not_commits(repo.repository_id, branches) else None
 
     def _move(self, tx: Tx, caller: Caller, repo: Opened, push: Push, summaries: dict[str, str]) -> Moved:
         ctx = self._context(tx.within(caller.scope.account, caller.scope.region), caller)
@@ -329,13 +332,21 @@ def _gzipped(scope: Scope) -> bool:
     return any(name == b"content-encoding" and b"gzip" in value for name, value in scope["headers"])
 
 
+async def _next(receive: Receive) -> dict[str, Any]:
+    try:
+        message = await asyncio.wait_for(receive(), 60)
+    except TimeoutError:
+        raise Refused(408) from None
+    if message["type"] == "http.disconnect":
+        raise Refused(400)
+    return message
+
+
 async def _whole_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     while True:
-        message = await asyncio.wait_for(receive(), 60)
-        if message["type"] == "http.disconnect":
-            raise Refused(400)
+        message = await _next(receive)
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > limit:
@@ -345,34 +356,40 @@ async def _whole_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     body = b"".join(parts)
     if not _gzipped(scope):
         return body
+    inflate = zlib.decompressobj(31)
     try:
-        return gzip.decompress(body)
-    except (OSError, EOFError):
+        whole = inflate.decompress(body, limit)
+    except zlib.error:
         raise Refused(400, "the body is not gzip") from None
+    if not inflate.eof:
+        raise Refused(413 if inflate.unconsumed_tail else 400, "the body is too large, or not whole")
+    return whole
 
 
 async def _to_file(scope: Scope, receive: Receive, path: Path) -> None:
-    import zlib
-
     inflate = zlib.decompressobj(31) if _gzipped(scope) else None
     loop = asyncio.get_running_loop()
     with path.open("wb") as file:
         while True:
-            message = await asyncio.wait_for(receive(), 60)
-            if message["type"] == "http.disconnect":
-                raise Refused(400)
+            message = await _next(receive)
             data = message.get("body", b"")
-            if inflate is not None:
-                try:
-                    data = inflate.decompress(data)
-                except zlib.error:
-                    raise Refused(400, "the body is not gzip") from None
-            if len(data) > 65536:
-                await loop.run_in_executor(None, file.write, data)
-            else:
-                file.write(data)
+            while data:
+                piece, data = (data, b"") if inflate is None else _inflated(inflate, data)
+                if len(piece) > 65536:
+                    await loop.run_in_executor(None, file.write, piece)
+                else:
+                    file.write(piece)
             if not message.get("more_body"):
+                file.write(b"" if inflate is None else inflate.flush())
                 return
+
+
+def _inflated(inflate: Any, data: bytes) -> tuple[bytes, bytes]:
+    """Up to 1 MiB of what the data says, and the data that has not been looked at."""
+    try:
+        return inflate.decompress(data, 1 << 20), inflate.unconsumed_tail
+    except zlib.error:
+        raise Refused(400, "the body is not gzip") from None
 
 
 async def _reply(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]] | None = None) -> None:

@@ -31,11 +31,15 @@ class Opened(NamedTuple):
 
 
 class Moved(NamedTuple):
-    """What became of a push. reasons: a refusal in git's words, or None, for each update; the rest is what ref files must now say."""
+    """What became of a push. reasons: a refusal in git's words, or None, for each update; the rest is what ref files must now say.
+
+    turn: greater for a later state, so that ref files never go back.
+    """
 
     reasons: list[str | None]
     refs: dict[str, str]
     default_branch: str
+    turn: int
 
 
 class GitHost(Protocol):
@@ -56,11 +60,14 @@ class GitHost(Protocol):
     def accept_pack(self, repository_id: str, pack: Path) -> str | None:
         """Take a pushed pack into the object store; the reason when it is broken."""
 
-    def connected(self, repository_id: str, tips: list[str], known: list[str]) -> str | None:
+    def connected(self, repository_id: str, tips: list[str]) -> str | None:
         """Whether everything that the tips reach is here; the reason when something is missing."""
+
+    def not_commits(self, repository_id: str, tips: list[str]) -> set[str]:
+        """Those of the objects that are no commits."""
 
     def summary(self, repository_id: str, commit: str) -> str:
         """The first line of a commit's message; empty for what is not a commit."""
 
-    def project(self, repository_id: str, refs: dict[str, str], default_branch: str) -> None:
-        """Write the store's refs as ref files, so that git serves them."""
+    def project(self, repository_id: str, refs: dict[str, str], default_branch: str, turn: int) -> None:
+        """Write the store's refs as ref files, so that git serves them; not if a later state has been written already."""

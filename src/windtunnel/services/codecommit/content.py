@@ -6,12 +6,20 @@ from __future__ import annotations
 import posixpath
 from typing import Any
 
-from windtunnel.kernel.context import Context, Need, Reply
+from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.git import ZERO, Update
 from windtunnel.kernel.registry import reads, writes
-from windtunnel.services.codecommit.model import HEADS, TAGS, Repository, repository_arn
-from windtunnel.services.codecommit.operations import on_repository, page_start, project_after, the_branch, the_repository
+from windtunnel.services.codecommit.model import HEADS, TAGS, Repository, is_commit_id
+from windtunnel.services.codecommit.operations import (
+    check_branch,
+    on_branch,
+    on_repository,
+    page_start,
+    project_after,
+    the_branch,
+    the_repository,
+)
 from windtunnel.services.codecommit.refs import move, refs_of
 
 MODES = {0o100644: "NORMAL", 0o100755: "EXECUTABLE", 0o120000: "SYMLINK"}
@@ -27,10 +35,10 @@ def _objects(ctx: Context, repo: Repository) -> Any:
 def _commit(ctx: Context, repo: Repository, specifier: str | None) -> Any:
     """The commit that a branch, tag, full ref name or commit id names; the default branch without one."""
     refs = refs_of(ctx, repo)
-    wanted = specifier or repo.default_branch
+    wanted = repo.default_branch if specifier in (None, "", "HEAD") else specifier
     target = refs.get(wanted) or refs.get(HEADS + wanted) or refs.get(TAGS + wanted) or wanted
     try:
-        found = _objects(ctx, repo).get(target)
+        found = _objects(ctx, repo).get(target) if is_commit_id(target) else None
     except ValueError:
         found = None
     if found is not None and found.type_str == "tag":
@@ -48,6 +56,8 @@ def _person(who: Any) -> dict[str, str]:
 @reads("codecommit", "GetCommit", authorize=on_repository("codecommit:GetCommit"), acts="repositoryName commitId", cost="scan")
 def get_commit(ctx: Context, repository_name: str, commit_id: str) -> Reply:
     repo = the_repository(ctx, repository_name)
+    if not is_commit_id(commit_id):
+        raise AwsError("InvalidCommitIdException", f"{commit_id} is not a valid commit ID.")
     try:
         commit = _commit(ctx, repo, commit_id)
     except AwsError as error:
@@ -134,6 +144,12 @@ def get_folder(ctx: Context, repository_name: str, folder_path: str, commit_spec
     return reply
 
 
+def within(path: str, folder: str) -> bool:
+    """Whether a path is the given one, or below it."""
+    wanted = folder.strip("/")
+    return not wanted or path == wanted or path.startswith(wanted + "/")
+
+
 @reads(
     "codecommit",
     "GetDifferences",
@@ -158,7 +174,7 @@ def get_differences(
     found: list[dict[str, Any]] = []
     for delta in diff.deltas:
         old, new = delta.old_file, delta.new_file
-        if not (old.path.startswith(before_path.lstrip("/")) and new.path.startswith(after_path.lstrip("/"))):
+        if not (within(old.path, before_path) and within(new.path, after_path)):
             continue
         kind = {"A": "A", "D": "D"}.get(delta.status_char(), "M")
         item: dict[str, Any] = {"changeType": kind}
@@ -174,11 +190,24 @@ def get_differences(
     return reply
 
 
-def on_branch_write(action: str) -> Any:
-    def authorize(ctx: Context, repository_name: str, branch_name: str, **_: Any) -> list[Need]:
-        return [Need(action, repository_arn(ctx.scope, repository_name), {"codecommit:References": HEADS + branch_name})]
-
-    return authorize
+def parent_of(ctx: Context, repo: Repository, branch: str, given: str | None) -> str | None:
+    """The branch's tip, on which the commit is built; None for the first commit of a repository."""
+    check_branch(branch)
+    refs = refs_of(ctx, repo)
+    tip = refs.get(HEADS + branch)
+    if given is not None and not is_commit_id(given):
+        raise AwsError("InvalidParentCommitIdException", f"{given} is not a valid commit ID.")
+    if tip is None:
+        if any(name.startswith(HEADS) for name in refs):
+            raise AwsError("BranchDoesNotExistException", f"Branch {branch} does not exist")
+        if given is not None:
+            raise AwsError("ParentCommitDoesNotExistException", f"The parent commit {given} does not exist")
+        return None
+    if given is None:
+        raise AwsError("ParentCommitIdRequiredException", "A parent commit ID is required when the branch exists.")
+    if given != tip:
+        raise AwsError("ParentCommitIdOutdatedException", f"The parent commit {given} is not the tip of {branch}: {tip}")
+    return tip
 
 
 def make_commit(ctx: Context, args: dict[str, Any]) -> dict[str, Any]:
@@ -190,20 +219,19 @@ def make_commit(ctx: Context, args: dict[str, Any]) -> dict[str, Any]:
     content: bytes = args["file_content"]
     if len(content) > FILE_LIMIT:
         raise AwsError("FileContentSizeLimitExceededException", "The maximum size of a file added through the API is 6 MB.")
-    tip = refs_of(ctx, repo).get(HEADS + args["branch_name"])
-    given = args.get("parent_commit_id")
-    if tip is not None and given is None:
-        raise AwsError("ParentCommitIdRequiredException", "A parent commit ID is required when the branch exists.")
-    if given is not None and given != tip:
-        raise AwsError("ParentCommitIdOutdatedException", f"The parent commit {given} is not the tip of {args['branch_name']}: {tip}")
-    if not path:
+    tip = parent_of(ctx, repo, args["branch_name"], args.get("parent_commit_id"))
+    if not path or ".git" in (part.lower() for part in path.split("/")):
         raise AwsError("InvalidPathException", "The path is not valid.")
+    pygit2.settings.enable_fsync_gitdir(True)
     blob = objects.create_blob(content)
     mode = pygit2.enums.FileMode({"EXECUTABLE": 0o100755, "SYMLINK": 0o120000}.get(args.get("file_mode") or "NORMAL", 0o100644))
     index = pygit2.Index()
     if tip is not None:
         tree = objects[tip].tree
         old = _entry(tree, path)
+        folders = [path.rsplit("/", depth)[0] for depth in range(1, path.count("/") + 1)]
+        if any((above := _entry(tree, folder)) is not None and above.type_str != "tree" for folder in folders):
+            raise AwsError("DirectoryNameConflictsWithFileNameException", f"A folder of {path} is a file")
         if old is not None and old.type_str == "tree":
             raise AwsError("FileNameConflictsWithDirectoryNameException", f"{path} is a folder")
         if old is not None and str(old.id) == str(blob) and int(old.filemode) == mode:
@@ -228,7 +256,7 @@ def make_commit(ctx: Context, args: dict[str, Any]) -> dict[str, Any]:
 @writes(
     "codecommit",
     "PutFile",
-    authorize=on_branch_write("codecommit:PutFile"),
+    authorize=on_branch("codecommit:PutFile"),
     acts="repositoryName branchName fileContent filePath fileMode parentCommitId commitMessage name email",
     prepare=make_commit,
 )

@@ -6,11 +6,12 @@ rewritten from the store at start. `open` and `move` work on a transaction; all 
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from windtunnel.kernel.cloud import BlobRef
 from windtunnel.kernel.context import Context, Need
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.git import ZERO, Moved, Opened, Update
-from windtunnel.services.codecommit.model import Repository, repository_arn
+from windtunnel.services.codecommit.model import Repository, repository_arn, resource_tags
 from windtunnel.services.codecommit.refs import move, refs_of, refusal
 
 SECONDS = 600
@@ -48,24 +49,28 @@ class GitHosting:
         self._root = root
         self._blobs = blobs
         self._lock = threading.Lock()
+        self._turns = itertools.count(1)
+        self._projected: dict[str, int] = {}
 
     def open(self, ctx: Context, name: str, action: str, references: list[str]) -> Opened | None:
         """A repository in which the caller may do the action to all the references; AccessDenied otherwise."""
         arn = repository_arn(ctx.scope, name)
-        needs = [Need(action, arn, {"codecommit:References": reference}) for reference in references] or [Need(action, arn)]
-        ctx.cloud.identity.check(ctx, needs)
         repo = ctx.tx.get(Repository, name)
+        keys = resource_tags(repo)
+        needs = [Need(action, arn, keys | {"codecommit:References": reference}) for reference in references] or [Need(action, arn, keys)]
+        ctx.cloud.identity.check(ctx, needs)
         return None if repo is None else Opened(repo.name, repo.repository_id, refs_of(ctx, repo))
 
     def move(self, ctx: Context, opened: Opened, updates: list[Update], summaries: dict[str, str], atomic: bool) -> Moved:
         """Move the refs that may move (all or none if atomic), with their events."""
         repo = ctx.tx.get(Repository, opened.name)
         if repo is None or repo.repository_id != opened.repository_id:
-            return Moved(["the repository was deleted" for _ in updates], {}, "")
+            return Moved(["the repository was deleted" for _ in updates], {}, "", 0)
         names = set(refs_of(ctx, repo))
         reasons: list[str | None] = []
-        for update in updates:
-            reasons.append(refusal(ctx, repo, update, sorted(names)))
+        for number, update in enumerate(updates):
+            twice = any(other.ref == update.ref for other in updates[:number])
+            reasons.append("more than one update of this reference" if twice else refusal(ctx, repo, update, sorted(names)))
             if reasons[-1] is None:
                 (names.discard if update.new == ZERO else names.add)(update.ref)
         if atomic and any(reasons):
@@ -73,7 +78,11 @@ class GitHosting:
         for update, reason in zip(updates, reasons, strict=True):
             if reason is None:
                 move(ctx, repo, update, summary=summaries.get(update.new, ""))
-        return Moved(reasons, refs_of(ctx, repo), repo.default_branch)
+        return Moved(reasons, refs_of(ctx, repo), repo.default_branch, self.turn())
+
+    def turn(self) -> int:
+        """Drawn in a write transaction: greater for a later state of the store."""
+        return next(self._turns)
 
     def environment(self) -> dict[str, str]:
         """What git processes run with."""
@@ -91,11 +100,14 @@ class GitHosting:
                 (path / "HEAD").write_text("ref: refs/heads/main\n")
         return path
 
-    def project(self, repository_id: str, refs: Mapping[str, str], default_branch: str) -> None:
-        """Write the store's refs as packed-refs, so that git serves them."""
+    def project(self, repository_id: str, refs: Mapping[str, str], default_branch: str, turn: int) -> None:
+        """Write the store's refs as packed-refs, so that git serves them; not if a later state has been written already."""
         path = self.path(repository_id)
         text = "# pack-refs with: sorted\n" + "".join(f"{refs[name]} {name}\n" for name in sorted(refs))
         with self._lock:
+            if turn < self._projected.get(repository_id, 0):
+                return
+            self._projected[repository_id] = turn
             for name, content in (("packed-refs", text), ("HEAD", f"ref: refs/heads/{default_branch or 'main'}\n")):
                 fresh = path / f".{name}.new"
                 fresh.write_text(content)
@@ -103,6 +115,20 @@ class GitHosting:
 
     def remove(self, repository_id: str) -> None:
         shutil.rmtree(self._root / f"{repository_id}.git", ignore_errors=True)
+
+    def sweep(self, known: Collection[str]) -> None:
+        """At the start: directories of repositories that are gone, and what a push that was cut off left behind."""
+        for directory in self._root.glob("*.git"):
+            if directory.name.removesuffix(".git") not in known:
+                shutil.rmtree(directory, ignore_errors=True)
+        for left in self._root.glob("*.git/objects/pack/tmp_*"):
+            left.unlink(missing_ok=True)
+
+    def not_commits(self, repository_id: str, tips: list[str]) -> set[str]:
+        """Those of the objects that are no commits: a branch may name none of them."""
+        done = self.git(repository_id, "cat-file", "--batch-check", stdin="".join(f"{tip}\n" for tip in tips).encode())
+        kinds = (line.split() for line in done.stdout.decode().splitlines())
+        return {words[0] for words in kinds if words[1] != "commit"}
 
     def git(self, repository_id: str, *arguments: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
         """Run git in the repository, bounded; the caller looks at the return code."""
@@ -132,10 +158,10 @@ class GitHosting:
             )
         return None if done.returncode == 0 else done.stderr.decode(errors="replace").strip() or "index-pack failed"
 
-    def connected(self, repository_id: str, tips: list[str], known: list[str]) -> str | None:
-        """Whether everything that the new tips reach is here; the reason when something is missing."""
-        lines = "".join(f"{tip}\n" for tip in tips) + "".join(f"^{tip}\n" for tip in known)
-        done = self.git(repository_id, "rev-list", "--objects", "--quiet", "--stdin", stdin=lines.encode())
+    def connected(self, repository_id: str, tips: list[str]) -> str | None:
+        """Whether everything that the new tips reach, and that no ref reached before, is here; the reason when something is missing."""
+        lines = "".join(f"{tip}\n" for tip in tips)
+        done = self.git(repository_id, "rev-list", "--objects", "--quiet", "--stdin", "--not", "--all", stdin=lines.encode())
         return None if done.returncode == 0 else "missing necessary objects"
 
     def summary(self, repository_id: str, commit: str) -> str:

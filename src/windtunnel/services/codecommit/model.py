@@ -53,6 +53,24 @@ def repository_arn(scope: Scope, name: str) -> str:
     return scope.arn("codecommit", name)
 
 
+def resource_tags(repo: Repository | None) -> dict[str, str]:
+    """The condition keys of a repository as a resource."""
+    return {f"aws:ResourceTag/{key}": value for key, value in (repo.tags if repo else {}).items()}
+
+
+def checked_tags(held: dict[str, str], tags: dict[str, str]) -> dict[str, str]:
+    """A repository's tags with more of them. Raises InvalidSystemTagUsageException, InvalidTagKeyException, TooManyTagsException."""
+    for key, value in tags.items():
+        if key.lower().startswith("aws:"):
+            raise AwsError("InvalidSystemTagUsageException", f"The tag key {key} begins with aws:, which is reserved.")
+        if not 1 <= len(key) <= 128 or len(value) > 256:
+            raise AwsError("InvalidTagsMapException", "A tag's key has 1 to 128 characters, its value up to 256.")
+    found = {**held, **tags}
+    if len(found) > 50:
+        raise AwsError("TooManyTagsException", "The maximum number of tags for a resource is 50.")
+    return found
+
+
 def check_repository_name(name: str) -> None:
     if not re.fullmatch(r"[\w\.-]{1,100}", name, re.ASCII) or name.endswith(".git"):
         raise AwsError(
@@ -62,9 +80,14 @@ def check_repository_name(name: str) -> None:
         )
 
 
+def valid_ref(name: str) -> bool:
+    """git check-ref-format's rules for what follows refs/heads/ or refs/tags/, and CodeCommit's: 1-256 characters."""
+    return 1 <= len(name) <= 256 and not _FORBIDDEN.search(name)
+
+
 def valid_branch(name: str) -> bool:
-    """git check-ref-format's rules, and CodeCommit's: 1-256 characters, not the form of a commit id."""
-    return 1 <= len(name) <= 256 and not _FORBIDDEN.search(name) and not _SHA.match(name)
+    """A branch moreover has not the form of a commit id."""
+    return valid_ref(name) and not _SHA.match(name)
 
 
 def is_commit_id(text: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from typing import Any
 
 from windtunnel.kernel.cloud import Cloud
@@ -16,9 +17,11 @@ from windtunnel.services.codecommit.model import (
     Ref,
     Repository,
     check_repository_name,
+    checked_tags,
     is_commit_id,
     metadata,
     repository_arn,
+    resource_tags,
     valid_branch,
 )
 from windtunnel.services.codecommit.refs import clash, move, refs_of
@@ -45,6 +48,21 @@ service_rules(
 )
 
 
+def asked_tags(tags: dict[str, str] | None) -> dict[str, Any]:
+    asked: dict[str, Any] = {f"aws:RequestTag/{key}": value for key, value in (tags or {}).items()}
+    return asked | ({"aws:TagKeys": list(tags)} if tags else {})
+
+
+def on_branch(action: str) -> Any:
+    """Permission to write one branch: the same condition key as a push has."""
+
+    def authorize(ctx: Context, repository_name: str, branch_name: str, **_: Any) -> list[Need]:
+        keys = resource_tags(ctx.tx.get(Repository, repository_name))
+        return [Need(action, repository_arn(ctx.scope, repository_name), keys | {"codecommit:References": HEADS + branch_name})]
+
+    return authorize
+
+
 def on_repository(action: str, member: str = "repository_name") -> Any:
     """Permission on one repository; tag conditions see its tags."""
 
@@ -53,10 +71,7 @@ def on_repository(action: str, member: str = "repository_name") -> Any:
         if name is None:  # GetBranch's model does not require it
             raise AwsError("RepositoryNameRequiredException", "A repository name is required.")
         repo = ctx.tx.get(Repository, name)
-        tags = {f"aws:ResourceTag/{k}": v for k, v in (repo.tags if repo else {}).items()}
-        if repo is None and "tags" in args:
-            tags = {f"aws:RequestTag/{k}": v for k, v in (args["tags"] or {}).items()}
-        return [Need(action, repository_arn(ctx.scope, name), tags)]
+        return [Need(action, repository_arn(ctx.scope, name), resource_tags(repo) | asked_tags(args.get("tags")))]
 
     return authorize
 
@@ -79,21 +94,24 @@ def the_repository(ctx: Context, name: str) -> Repository:
 def project_after(ctx: Context, repo: Repository) -> None:
     """Have the ref files follow the store once this commits."""
     refs, git = refs_of(ctx, repo), ctx.cloud.part("git")
-    repository_id, default = repo.repository_id, repo.default_branch
-    ctx.tx.after_commit(lambda: ctx.cloud.part("threads")(lambda: git.project(repository_id, refs, default)))
+    repository_id, default, turn = repo.repository_id, repo.default_branch, git.turn()
+    ctx.tx.after_commit(lambda: ctx.cloud.part("threads")(lambda: git.project(repository_id, refs, default, turn)))
 
 
 @at_start
 def repair_projections(cloud: Cloud) -> None:
-    """After a crash between a ref's commit and its ref file: the store is right."""
+    """After a crash between a ref's commit and its ref file: the store is right. What pushes left that were cut off goes."""
     git, store = cloud.part("git"), cloud.part("store")
     with store.thread_snapshot("", "") as tx:
         targets: dict[str, dict[str, str]] = {}
         for _, _, ref in tx.everywhere(Ref):
             targets.setdefault(ref.repository_id, {})[ref.name] = ref.target
         repositories = tx.everywhere(Repository)
+    git.sweep({repo.repository_id for _, _, repo in repositories})
+    for left in cloud.data.glob("push-*"):
+        shutil.rmtree(left, ignore_errors=True)
     for _, _, repo in repositories:
-        git.project(repo.repository_id, targets.get(repo.repository_id, {}), repo.default_branch)
+        git.project(repo.repository_id, targets.get(repo.repository_id, {}), repo.default_branch, git.turn())
 
 
 @writes(
@@ -114,7 +132,7 @@ def create_repository(ctx: Context, repository_name: str, repository_description
         description=repository_description,
         created=ctx.now,
         modified=ctx.now,
-        tags=dict(tags or {}),
+        tags=checked_tags({}, tags or {}),
     )
     ctx.tx.insert(repo)
     return {"repositoryMetadata": metadata(ctx.scope, repo, ctx.cloud.endpoint)}
@@ -126,7 +144,10 @@ def get_repository(ctx: Context, repository_name: str) -> Reply:
 
 
 def on_each_repository(ctx: Context, repository_names: list[str], **_: Any) -> list[Need]:
-    return [Need("codecommit:BatchGetRepositories", repository_arn(ctx.scope, name)) for name in repository_names]
+    return [
+        Need("codecommit:BatchGetRepositories", repository_arn(ctx.scope, name), resource_tags(ctx.tx.get(Repository, name)))
+        for name in repository_names
+    ]
 
 
 @reads("codecommit", "BatchGetRepositories", authorize=on_each_repository, acts="repositoryNames[]", cost="scan")
@@ -219,7 +240,7 @@ def look_for_commit(ctx: Context, args: dict[str, Any]) -> dict[str, Any]:
 @writes(
     "codecommit",
     "CreateBranch",
-    authorize=on_repository("codecommit:CreateBranch"),
+    authorize=on_branch("codecommit:CreateBranch"),
     acts="repositoryName branchName commitId",
     prepare=look_for_commit,
 )
@@ -270,7 +291,7 @@ def list_branches(ctx: Context, repository_name: str, next_token: str | None = N
     return reply
 
 
-@writes("codecommit", "DeleteBranch", authorize=on_repository("codecommit:DeleteBranch"), acts="repositoryName branchName")
+@writes("codecommit", "DeleteBranch", authorize=on_branch("codecommit:DeleteBranch"), acts="repositoryName branchName")
 def delete_branch(ctx: Context, repository_name: str, branch_name: str) -> Reply:
     repo = the_repository(ctx, repository_name)
     check_branch(branch_name)
@@ -298,15 +319,16 @@ def update_default_branch(ctx: Context, repository_name: str, default_branch_nam
 
 
 def on_arn(action: str) -> Any:
-    def authorize(ctx: Context, resource_arn: str, **_: Any) -> list[Need]:
-        return [Need(action, resource_arn)]
+    def authorize(ctx: Context, resource_arn: str, tags: dict[str, str] | None = None, tag_keys: list[str] | None = None) -> list[Need]:
+        keys = resource_tags(ctx.tx.get(Repository, resource_arn.rpartition(":")[2])) | asked_tags(tags)
+        return [Need(action, resource_arn, keys | ({"aws:TagKeys": tag_keys} if tag_keys else {}))]
 
     return authorize
 
 
 def by_arn(ctx: Context, text: str) -> Repository:
     arn = Arn.parse(text)
-    if arn is None or arn.service != "codecommit":
+    if arn is None or text != repository_arn(ctx.scope, arn.resource):
         raise AwsError("InvalidResourceArnException", f"{text} is not a valid resource ARN.")
     return the_repository(ctx, arn.resource)
 
@@ -314,9 +336,7 @@ def by_arn(ctx: Context, text: str) -> Repository:
 @writes("codecommit", "TagResource", authorize=on_arn("codecommit:TagResource"), acts="resourceArn tags{}")
 def tag_resource(ctx: Context, resource_arn: str, tags: dict[str, str]) -> Reply:
     repo = by_arn(ctx, resource_arn)
-    repo.tags = {**repo.tags, **tags}
-    if len(repo.tags) > 50:
-        raise AwsError("TooManyTagsException", "The maximum number of tags for a resource is 50.")
+    repo.tags = checked_tags(repo.tags, tags)
     ctx.tx.put(repo)
     return {}
 

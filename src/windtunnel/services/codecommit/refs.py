@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.git import ZERO, Update
 from windtunnel.kernel.trail import trail
-from windtunnel.services.codecommit.model import HEADS, TAGS, Ref, Repository, repository_arn, valid_branch
+from windtunnel.services.codecommit.model import HEADS, TAGS, Ref, Repository, repository_arn, valid_branch, valid_ref
 
 
 def refs_of(ctx: Context, repo: Repository) -> dict[str, str]:
@@ -26,8 +26,11 @@ def clash(name: str, others: Iterable[str]) -> str | None:
 def refusal(ctx: Context, repo: Repository, update: Update, others: Iterable[str]) -> str | None:
     """Why this ref may not move beside the others that there will be, in words for git's `remote rejected`; None when it may."""
     name = update.ref
-    if not name.startswith((HEADS, TAGS)) or (name.startswith(HEADS) and not valid_branch(name[len(HEADS) :])):
+    is_branch = name.startswith(HEADS) and valid_branch(name[len(HEADS) :])
+    if not is_branch and not (name.startswith(TAGS) and valid_ref(name[len(TAGS) :])):
         return "invalid reference name"
+    if update.old == update.new == ZERO:
+        return "there is no such reference"
     current = ctx.tx.get(Ref, f"{repo.repository_id}/{name}")
     if (current.target if current else ZERO) != update.old:
         return "failed to update ref: it has moved meanwhile"
@@ -48,7 +51,12 @@ def move(ctx: Context, repo: Repository, update: Update, *, summary: str = "") -
     if not repo.default_branch and update.ref.startswith(HEADS) and update.new != ZERO:
         repo.default_branch = update.ref[len(HEADS) :]
     ctx.tx.put(repo)
-    _tell(ctx if ctx.cause.startswith("commit:") else ctx.caused_by(f"commit:{repo.name}@{update.new}"), repo, update, summary)
+    _tell(
+        ctx if ctx.cause.startswith("commit:") else ctx.caused_by(f"commit:{repo.name}@{update.old if update.new == ZERO else update.new}"),
+        repo,
+        update,
+        summary,
+    )
 
 
 def _tell(ctx: Context, repo: Repository, update: Update, summary: str) -> None:
@@ -69,5 +77,8 @@ def _tell(ctx: Context, repo: Repository, update: Update, summary: str) -> None:
     else:
         detail |= {"event": "referenceUpdated", "commitId": update.new, "oldCommitId": update.old}
     ctx.emit("aws.codecommit", "CodeCommit Repository State Change", [repository_arn(ctx.scope, repo.name)], detail)
+    if update.new == ZERO:
+        trail(ctx, [update.old, update.old[:7], repo.name], f"{ctx.principal.arn} deleted {short} of {repo.name} (it was {update.old[:7]})")
+        return
     said = f": {summary}" if summary else ""
     trail(ctx, [update.new, update.new[:7], repo.name], f"{ctx.principal.arn} pushed {update.new[:7]} to {repo.name} {short}{said}")
