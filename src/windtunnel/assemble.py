@@ -71,7 +71,7 @@ async def assemble(cloud: WindtunnelCloud, backend: Any) -> Listeners:
         (metadata.matches, metadata.MetadataGateway(backend, InstanceMetadata(cloud, backend))),
         (git_http.matches, git_http.GitGateway(cloud, backend, cloud.settings.region)),
     ]
-    listeners = Listeners(cloud.loop, HttpEdge(Core(backend), gateways))
+    listeners = Listeners(cloud.loop, HttpEdge(Core(backend), gateways), cloud.settings.data)
     add_compute(cloud, listeners)
     if (cloud.settings.data / "sandboxes").exists():
         await cloud.loop.run_in_executor(None, cloud.part, "compute")
@@ -84,6 +84,8 @@ def stop_sandboxes(cloud: WindtunnelCloud) -> None:
     driver = cloud.made_part("compute")
     if driver is None:
         return
+    cloud.engine.close()
+    driver.end_starts()
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda handle: driver.stop(handle, 10.0), driver.running()))
     driver.close(remove_network=True)

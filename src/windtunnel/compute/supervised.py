@@ -85,6 +85,9 @@ class SupervisedDriver:
         self._exits = ExitWatcher(f"{self.name}-exits")
         self._turn = threading.Lock()
         self._live: dict[str, _Live] = {}
+        self._starts = threading.Condition()
+        self._under_way = 0
+        self._ending = False
         self._turns: weakref.WeakValueDictionary[str, _Turn] = weakref.WeakValueDictionary()
 
     # -- what a driver adds
@@ -116,12 +119,31 @@ class SupervisedDriver:
             raise SandboxError(problem)
         sandbox = self._sandboxes / spec.id
         boot = boot_of(sandbox, token)
-        with self._in_line(spec.id):
+        with self._start_under_way(), self._in_line(spec.id):
             known = self._known(boot)
             if known is not None:
                 return known
             self._make_room(sandbox, spec)
             return self._boot(spec, token, boot)
+
+    @contextmanager
+    def _start_under_way(self) -> Iterator[None]:
+        with self._starts:
+            if self._ending:
+                raise SandboxError("no sandbox starts any more: the cloud is ending")
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            with self._starts:
+                self._under_way -= 1
+                self._starts.notify_all()
+
+    def end_starts(self) -> None:
+        """Refuse every start from now on; returns when those under way are done, so that `running` says all that there will be."""
+        with self._starts:
+            self._ending = True
+            self._starts.wait_for(lambda: self._under_way == 0, CREATE_SECONDS + START_SECONDS)
 
     def _known(self, boot: Boot) -> Handle | None:
         """The boot's handle if it was ever started; what is left of a start that did not get so far is swept."""

@@ -204,7 +204,12 @@ class Engine:
     def run_effect(self, run: Run, name: str, fn: Callable[[str], T]) -> T:
         kind = self._kinds.get(run.id, "")
         self._boundary(kind, name, "before")
-        result = fn(f"{run.id}/{name}")
+        try:
+            result = fn(f"{run.id}/{name}")
+        except Exception:  # the job worker's edge: what fails because the cloud is ending is done again by the next one
+            if self._stopping:
+                raise Parked from None
+            raise
         self._boundary(kind, name, "inside")
         recorded = msgspec.json.encode(result)
         self._writer.submit_threadsafe(lambda tx: self._record(tx, run.id, name, recorded)).result()

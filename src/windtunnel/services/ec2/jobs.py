@@ -104,6 +104,8 @@ def start(cloud: Cloud, run: Run, instance_id: str, address: str, token: str) ->
         wanted = run.read(lambda ctx: spec(ctx, the_instance(ctx, instance_id), address))
         return Started(cloud.part("compute").start(wanted, token))
     except SandboxError as error:
+        if cloud.part("closing").is_set():
+            raise  # the next cloud starts it
         return Started(reason=str(error))
 
 
