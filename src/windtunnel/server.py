@@ -14,6 +14,7 @@ import ssl
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -55,6 +56,10 @@ class LoopBackend:
         return await self._cloud.wait_for(name, timeout)
 
 
+SERVED_WITHIN = 60.0
+"""Seconds; the loop is busy for that long only on a machine whose disk stands still."""
+
+
 class PortRefused(Exception):
     """A port that cannot be listened on. taken: another program has it."""
 
@@ -65,11 +70,12 @@ class PortRefused(Exception):
 class Listeners:
     """Every socket that this server answers on. Sandboxes' sockets come and go from driver threads."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, app: Any) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, app: Any, data: Path) -> None:
         from uvicorn import Config
         from uvicorn.server import ServerState
 
         self._loop = loop
+        self._data = data
         self._config = Config(
             app,
             http="httptools",
@@ -85,7 +91,7 @@ class Listeners:
         self._state = ServerState()
         self._servers: list[asyncio.Server] = []
         self._sandboxed: set[asyncio.Server] = set()
-        self.tls: ssl.SSLContext | None = None
+        self._tls: asyncio.Future[ssl.SSLContext] | None = None
 
     def _protocol(self, state: dict[str, str]) -> Callable[[], asyncio.Protocol]:
         from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -95,9 +101,22 @@ class Listeners:
     async def open(self, sock: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         self._servers.append(await self._loop.create_server(self._protocol({}), sock=sock, ssl=tls, backlog=2048))
 
+    async def tls(self) -> ssl.SSLContext:
+        """The cloud's certificate, made or read when it is first asked for: by a sandbox that is found again, or after "ready"."""
+        if self._tls is None:
+            from windtunnel.tls import server_context
+
+            self._tls = self._loop.run_in_executor(None, server_context, self._data)
+        return await asyncio.shield(self._tls)
+
     def serve_sandbox(self, sandbox_id: str, kind: str, sock: socket.socket) -> Callable[[], None]:
         """compute.driver.Serve: answer on a sandbox's own listener, which is the caller's identity (any thread but the loop's)."""
-        server = asyncio.run_coroutine_threadsafe(self._serve_sandbox(sandbox_id, kind, sock), self._loop).result(10)
+        served = asyncio.run_coroutine_threadsafe(self._serve_sandbox(sandbox_id, kind, sock), self._loop)
+        try:
+            server = served.result(SERVED_WITHIN)
+        except TimeoutError:
+            served.cancel()
+            raise TimeoutError(f"the cloud did not come to answer on a listener of {sandbox_id} within {SERVED_WITHIN:.0f} s") from None
 
         def close() -> None:
             self._sandboxed.discard(server)
@@ -112,7 +131,7 @@ class Listeners:
     async def _serve_sandbox(self, sandbox_id: str, kind: str, sock: socket.socket) -> asyncio.Server:
         sock.setblocking(False)
         protocol = self._protocol({"sandbox": sandbox_id, "listener": kind})
-        server = await self._loop.create_server(protocol, sock=sock, ssl=self.tls if kind == "tls" else None)
+        server = await self._loop.create_server(protocol, sock=sock, ssl=await self.tls() if kind == "tls" else None)
         self._sandboxed.add(server)
         return server
 
@@ -146,12 +165,9 @@ def settle() -> None:
     gc.freeze()
 
 
-async def open_tls(listeners: Listeners, sock: socket.socket, settings: Settings) -> None:
+async def open_tls(listeners: Listeners, sock: socket.socket) -> None:
     """Answer https as soon as there is a certificate: at the first start of a cloud that is a moment after "ready"."""
-    from windtunnel.tls import server_context
-
-    listeners.tls = await asyncio.get_running_loop().run_in_executor(None, server_context, settings.data)
-    await listeners.open(sock, listeners.tls)
+    await listeners.open(sock, await listeners.tls())
 
 
 async def serve(settings: Settings, boundary: Boundary = _no_boundary) -> None:
@@ -170,7 +186,7 @@ async def serve(settings: Settings, boundary: Boundary = _no_boundary) -> None:
     await listeners.open(sock)
     run_file = RunFile(os.getpid(), settings.port, settings.tls_port, settings.region, settings.account)
     write_private(settings.data / "run.json", msgspec.json.encode(run_file))
-    tls = asyncio.ensure_future(open_tls(listeners, tls_sock, settings))
+    tls = asyncio.ensure_future(open_tls(listeners, tls_sock))
     loop.call_later(1.0, settle)
     print(f"ready http://127.0.0.1:{settings.port}", flush=True)
     await ended.wait()
