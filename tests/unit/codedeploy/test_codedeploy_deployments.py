@@ -224,7 +224,7 @@ def test_an_agent_that_stays_silent_fails_after_five_minutes(world: World) -> No
 @pytest.mark.parametrize("state", ["stopped", "terminated"])
 def test_an_instance_that_goes_away_fails_at_once(world: World, state: str) -> None:
     world.set_up(3)
-    deployment = world.begun(world.deploy())
+    deployment = world.begun(world.deploy(ignore_application_stop_failures=True))
     command = world.poll(A)
     assert command is not None
     world.acknowledge(A, command)

@@ -240,11 +240,11 @@ def _write(ctx: Context, deployment: Deployment, targets: list[Target]) -> None:
     ctx.tx.put(deployment)
 
 
-def report(ctx: Context, deployment: Deployment, target: Target, result: Result) -> None:
-    """The target's current event has ended."""
+def report(ctx: Context, deployment: Deployment, target: Target, result: Result, *, lost: bool = False) -> None:
+    """The target's current event has ended; with it the target if its instance is lost."""
     ctx = ctx.caused_by(deployment.cause)
     targets = [target if t.instance == target.instance else t for t in targets_of(ctx, deployment.id)]
-    _settle(ctx, deployment, target, result)
+    _settle(ctx, deployment, target, result, lost=lost)
     advance(ctx, deployment, targets)
 
 
@@ -256,12 +256,13 @@ def lose(ctx: Context, instance: str, state: str) -> None:
             continue
         if target.current is None:
             progress.offer(target, 0, ctx.now)
-        report(ctx, deployment, target, Result(False, "UnknownError", "", f"The instance was {state} before the lifecycle event ended."))
+        message = f"The instance was {state} before the lifecycle event ended."
+        report(ctx, deployment, target, Result(False, "UnknownError", "", message), lost=True)
 
 
-def _settle(ctx: Context, deployment: Deployment, target: Target, result: Result) -> None:
+def _settle(ctx: Context, deployment: Deployment, target: Target, result: Result, *, lost: bool = False) -> None:
     event = target.events[target.current].name if target.current is not None else ""
-    progress.record(target, result, ctx.now, ignore_stop_failures=deployment.ignore_stop_failures)
+    progress.record(target, result, ctx.now, ignore_stop_failures=deployment.ignore_stop_failures and not lost)
     if not result.succeeded:
         where = f" ({result.script})" if result.script else ""
         text = f"{event}{where} failed on {target.instance}: {result.message}" + progress.last_words(result.log_tail)
