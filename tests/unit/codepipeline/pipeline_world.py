@@ -92,6 +92,9 @@ class Git:
         content = f"{repository_id}@{commit}".encode()
         return BlobRef(commit.ljust(64, "0")[:64], len(content), "0" * 32, content)
 
+    def sweep(self, known: set[str]) -> None:
+        """There is nothing on a disk."""
+
 
 class World:
     """What a test sees and moves."""
