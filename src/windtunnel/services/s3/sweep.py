@@ -22,7 +22,7 @@ log = logging.getLogger("windtunnel.s3")
 @at_start
 def sweep_blobs(cloud: Any) -> None:
     """Ask the store what is referred to, and have the rest removed."""
-    with cloud.store.snapshot("", "") as tx:
+    with cloud.store.thread_snapshot("", "") as tx:
         removed = cloud.blobs.sweep(referenced(tx.connection))
     if removed:
         log.info("removed %d blob files that nothing refers to", removed)
