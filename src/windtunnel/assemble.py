@@ -76,6 +76,7 @@ async def assemble(cloud: WindtunnelCloud, backend: Any) -> Listeners:
     if (cloud.settings.data / "sandboxes").exists():
         await cloud.loop.run_in_executor(None, cloud.part, "compute")
     await cloud.loop.run_in_executor(None, cloud.start_up)
+    await listeners.answer_sandboxes()
     return listeners
 
 

@@ -91,6 +91,7 @@ class Listeners:
         self._state = ServerState()
         self._servers: list[asyncio.Server] = []
         self._sandboxed: set[asyncio.Server] = set()
+        self._started = False
         self._tls: asyncio.Future[ssl.SSLContext] | None = None
 
     def _protocol(self, state: dict[str, str]) -> Callable[[], asyncio.Protocol]:
@@ -131,9 +132,18 @@ class Listeners:
     async def _serve_sandbox(self, sandbox_id: str, kind: str, sock: socket.socket) -> asyncio.Server:
         sock.setblocking(False)
         protocol = self._protocol({"sandbox": sandbox_id, "listener": kind})
-        server = await self._loop.create_server(protocol, sock=sock, ssl=await self.tls() if kind == "tls" else None)
+        context = await self.tls() if kind == "tls" else None
+        server = await self._loop.create_server(protocol, sock=sock, ssl=context, start_serving=False)
         self._sandboxed.add(server)
+        if self._started:
+            await server.start_serving()
         return server
+
+    async def answer_sandboxes(self) -> None:
+        """The cloud has started whole: from now on sandboxes are answered too. Those found again have waited in their backlogs."""
+        self._started = True
+        for server in list(self._sandboxed):
+            await server.start_serving()
 
     async def close(self) -> None:
         for server in (*self._servers, *self._sandboxed):

@@ -31,9 +31,32 @@ def test_a_sandboxs_tls_listener_speaks_tls_before_the_clouds_own_is_open(tmp_pa
         sock = bind(0)
         port = sock.getsockname()[1]
         close = await loop.run_in_executor(None, listeners.serve_sandbox, "i-1", "tls", sock)
+        await listeners.answer_sandboxes()
         said = await loop.run_in_executor(None, status_line, port)
         close()
         await listeners.close()
         return said
 
     assert asyncio.run(scenario()) == b"HTTP/1.1 204 No Content"
+
+
+def test_a_sandbox_that_is_found_again_waits_until_the_cloud_has_started(tmp_path: Path) -> None:
+    async def scenario() -> tuple[bool, bytes]:
+        loop = asyncio.get_running_loop()
+        listeners = Listeners(loop, answer, tmp_path)
+        sock = bind(0)
+        close = await loop.run_in_executor(None, listeners.serve_sandbox, "i-1", "endpoint", sock)
+        reader, writer = await asyncio.open_connection("127.0.0.1", sock.getsockname()[1])
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answered = asyncio.ensure_future(reader.readline())
+        done, _ = await asyncio.wait({answered}, timeout=0.2)
+        await listeners.answer_sandboxes()
+        line = await asyncio.wait_for(answered, 10)
+        writer.close()
+        close()
+        await listeners.close()
+        return bool(done), line
+
+    early, line = asyncio.run(scenario())
+    assert not early
+    assert line == b"HTTP/1.1 204 No Content\r\n"
