@@ -25,6 +25,7 @@ from windtunnel.kernel.ids import Ids, SystemIds
 from windtunnel.kernel.registry import OPERATIONS, STARTERS
 from windtunnel.settings import Settings
 from windtunnel.store.blobs import FileBlobs
+from windtunnel.store.sealing import RootKeySealer, root_key
 from windtunnel.store.sqlite import SqliteStore, SqliteTx
 from windtunnel.store.writer import Writer
 
@@ -84,6 +85,7 @@ class WindtunnelCloud:
         self.ids: Ids = ids or SystemIds()
         self.endpoint = f"http://127.0.0.1:{settings.port}"
         self.store = SqliteStore(settings.data / "cloud.db")
+        self._root_key = root_key(settings.data)
         self.blobs: Blobs = FileBlobs(settings.data / "blobs")
         self.writer = Writer(self.store, loop)
         self.engine = Engine(self.store, self.writer, loop, self, boundary)
@@ -97,6 +99,7 @@ class WindtunnelCloud:
         self.closing = threading.Event()
         self.add_part("closing", self.closing)
         self.add_part("threads", lambda work: loop.run_in_executor(None, work))
+        self.add_part("sealer", LazyPart(lambda: RootKeySealer(self._root_key)))
         self.add_part("git", GitHosting(settings.data / "git", self.blobs))
 
     # -- kernel.cloud.Cloud -----------------------------------------------------------------------------------------

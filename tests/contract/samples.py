@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness import ACCOUNT, REGION
+from tables import ALSO, NAMES
+from tables.shared import POLICY, ROLE, TRUST
+
+from harness import ACCOUNT
 from windtunnel.kernel.stock import STOCK_AMI
 from windtunnel.wire.models import OperationModel, Ref, ServiceModel, Shape
 from windtunnel.wire.protocols.patterns import compiled_pattern
 
-ROLE = f"arn:aws:iam::{ACCOUNT}:role/Deploy"
-POLICY = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}'
-TRUST = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":["ec2.amazonaws.com","codebuild.amazonaws.com","codedeploy.amazonaws.com","codepipeline.amazonaws.com","events.amazonaws.com"]},"Action":"sts:AssumeRole"}]}'
 KNOWN: dict[str, Any] = {
     "assumerolepolicydocument": TRUST,
     "bucket": "bucket",
@@ -71,46 +71,7 @@ KNOWN: dict[str, Any] = {
     "tagkeys": ["k"],
     "versionid": "v1",
 }
-ALSO = {
-    "codebuild.RetryBuild": "id",
-    "codecommit.GetBranch": "repositoryName branchName",
-    "codedeploy.UpdateApplication": "applicationName newApplicationName",
-    "codedeploy.CreateDeployment": "deploymentGroupName revision",
-    "ec2.RunInstances": "ImageId InstanceType",
-    "ec2.CreateTags": "Resources Tags",
-    "ec2.DeleteTags": "Resources Tags",
-    "events.PutRule": "EventPattern",
-    "logs.DescribeLogStreams": "logGroupName",
-    "logs.FilterLogEvents": "logGroupName",
-    "logs.GetLogEvents": "logGroupName",
-    "ssm.PutParameter": "Type",
-    **{f"iam.{verb}{what}": "UserName" for verb in ("Create", "Delete", "Update", "List") for what in ("AccessKey", "AccessKeys")},
-}
-"""Members without which a call ends before it has begun, by operation."""
 SAMPLE_BLOB = b"alpha"
-IN_SERVICE: dict[str, Any] = {
-    "iam.groupname": "devs",
-    "s3.versionid": "null",
-    "codecommit.resourcearn": f"arn:aws:codecommit:{REGION}:{ACCOUNT}:repo",
-    "codedeploy.resourcearn": f"arn:aws:codedeploy:{REGION}:{ACCOUNT}:application:app",
-    "codepipeline.resourcearn": f"arn:aws:codepipeline:{REGION}:{ACCOUNT}:pipeline",
-    "codepipeline.name": "pipeline",
-    "events.resourcearn": f"arn:aws:events:{REGION}:{ACCOUNT}:rule/rule",
-    "events.name": "rule",
-    "logs.resourcearn": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:group",
-    "ssm.resourcetype": "Parameter",
-    "ssm.resourceid": "/parameter",
-    "ssm.name": "/parameter",
-    "ssm.names": ["/parameter"],
-    "ssm.path": "/",
-    "codebuild.name": "project",
-    "codebuild.names": ["project"],
-    "codebuild.ids": ["project:00000000-0000-0000-0000-000000000000"],
-    "codebuild.id": "project:00000000-0000-0000-0000-000000000000",
-    "codedeploy.deploymentid": "d-ABCDEFGH1",
-    "codedeploy.deploymentids": ["d-ABCDEFGH1"],
-    "codepipeline.pipelineexecutionid": "00000000-0000-0000-0000-000000000000",
-}
 PLAUSIBLE: Any = object()
 STRINGS = (
     "alpha-1",
@@ -182,11 +143,10 @@ class Samples:
 
     def _known(self, name: str, above: tuple[str, ...]) -> Any:
         lower = name.lower()
-        places = (f"{self.model.name}.{lower}" if not above else "", f"{above[-1].lower()}.{lower}" if above else "")
-        for place in places:
-            if place in IN_SERVICE or place in KNOWN:
-                return IN_SERVICE.get(place, KNOWN.get(place))
-        return KNOWN.get(lower)
+        inner = f"{above[-1].lower()}.{lower}" if above else lower
+        if f"{self.model.name}.{inner}" in NAMES:
+            return NAMES[f"{self.model.name}.{inner}"]
+        return KNOWN.get(inner, KNOWN.get(lower))
 
     def _structure(self, shape: Shape, above: tuple[str, ...]) -> dict[str, Any]:
         names = shape.required or (list(shape.members)[:1] if shape.union else [])

@@ -9,6 +9,7 @@ from inspect import Parameter, signature
 from pathlib import Path
 
 import pytest
+from tables import ERRORS
 
 import windtunnel.services
 from windtunnel.app import load_services
@@ -26,71 +27,7 @@ MODELS_OF = {"codedeploy": ("codedeploy", "codedeploy-commands")}
 
 # Codes that AWS documents outside its models. S3: API/ErrorResponses.html; EC2: APIReference/errors-overview.html.
 COMMON = {*_COMMON, "SerializationException", "ThrottlingException", "UnknownOperationException", "ValidationError", "ValidationException"}
-BEYOND_THE_MODEL = {
-    "s3": {
-        *_S3,
-        "AccessControlListNotSupported",
-        "AuthorizationHeaderMalformed",
-        "BadDigest",
-        "BadRequest",
-        "EntityTooLarge",
-        "EntityTooSmall",
-        "IllegalLocationConstraintException",
-        "IllegalVersioningConfigurationException",
-        "IncompleteBody",
-        "InvalidArgument",
-        "InvalidBucketAclWithBlockPublicAccessError",
-        "InvalidBucketName",
-        "InvalidDigest",
-        "InvalidLocationConstraint",
-        "InvalidPart",
-        "InvalidPartNumber",
-        "InvalidPartOrder",
-        "InvalidPolicyDocument",
-        "InvalidRequest",
-        "InvalidTag",
-        "InvalidTargetBucketForLogging",
-        "InvalidToken",
-        "KeyTooLongError",
-        "MalformedACLError",
-        "MalformedPolicy",
-        "MalformedXML",
-        "MetadataTooLarge",
-        "MissingSecurityHeader",
-        "PolicyTooLarge",
-        "TooManyBuckets",
-        "XAmzContentSHA256Mismatch",
-    },
-    "ec2": {
-        "DryRunOperation",
-        "FilterLimitExceeded",
-        "IdempotentParameterMismatch",
-        "IncorrectInstanceState",
-        "IncorrectState",
-        "InstanceLimitExceeded",
-        "InsufficientInstanceCapacity",
-        "InvalidAMIID.Malformed",
-        "InvalidAMIID.NotFound",
-        "InvalidGroup.NotFound",
-        "InvalidID",
-        "InvalidInstanceID",
-        "InvalidInstanceID.Malformed",
-        "InvalidInstanceID.NotFound",
-        "InvalidInstanceType",
-        "InvalidKeyPair.NotFound",
-        "InvalidNextToken",
-        "InvalidParameter",
-        "InvalidParameterCombination",
-        "InvalidParameterValue",
-        "InvalidSubnetID.NotFound",
-        "InvalidVpcID.NotFound",
-        "MissingParameter",
-        "OperationNotPermitted",
-        "TagLimitExceeded",
-        "UnsupportedOperation",
-    },
-    "sts": {"InvalidClientTokenId", "InvalidInput"},
-}
+BEYOND_THE_MODEL = {**ERRORS, "s3": {*_S3, *ERRORS["s3"]}}
 
 
 @cache

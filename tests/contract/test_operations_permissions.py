@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import pytest
 from samples import Samples
 from seeded import seeded_cloud, store_hash
+from tables import ACTIONS, BY_ITEM, FOR_EVERYONE
 from wire_calls import Keys, Reply, Wire
 
 from harness import InProcessCloud
@@ -27,56 +28,6 @@ DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403
 ACTION = re.compile(r"is not authorized to perform: ([a-z0-9-]+:[A-Za-z0-9]+)")
 
 PASSING = "iam:PassRole"
-OTHERWISE_NAMED: dict[str, list[str]] = {
-    "codebuild:CreateProject": ["codebuild:CreateProject", PASSING],
-    "codedeploy:CreateDeploymentGroup": ["codedeploy:CreateDeploymentGroup", PASSING],
-    "codepipeline:CreatePipeline": ["codepipeline:CreatePipeline", PASSING],
-    "codepipeline:UpdatePipeline": ["codepipeline:UpdatePipeline", PASSING],
-    "iam:AddRoleToInstanceProfile": ["iam:AddRoleToInstanceProfile", PASSING],
-    "s3:CompleteMultipartUpload": ["s3:PutObject"],
-    "s3:CopyObject": ["s3:GetObject", "s3:PutObject"],
-    "s3:CreateMultipartUpload": ["s3:PutObject"],
-    "s3:DeleteBucketEncryption": ["s3:PutEncryptionConfiguration"],
-    "s3:DeleteBucketOwnershipControls": ["s3:PutBucketOwnershipControls"],
-    "s3:DeleteBucketTagging": ["s3:PutBucketTagging"],
-    "s3:DeletePublicAccessBlock": ["s3:PutBucketPublicAccessBlock"],
-    "s3:GetBucketAccelerateConfiguration": ["s3:GetAccelerateConfiguration"],
-    "s3:GetBucketCors": ["s3:GetBucketCORS"],
-    "s3:GetBucketEncryption": ["s3:GetEncryptionConfiguration"],
-    "s3:GetBucketLifecycleConfiguration": ["s3:GetLifecycleConfiguration"],
-    "s3:GetBucketNotificationConfiguration": ["s3:GetBucketNotification"],
-    "s3:GetBucketReplication": ["s3:GetReplicationConfiguration"],
-    "s3:GetObjectAttributes": ["s3:GetObject", "s3:GetObjectAttributes"],
-    "s3:GetObjectLockConfiguration": ["s3:GetBucketObjectLockConfiguration"],
-    "s3:GetPublicAccessBlock": ["s3:GetBucketPublicAccessBlock"],
-    "s3:HeadBucket": ["s3:ListBucket"],
-    "s3:HeadObject": ["s3:GetObject"],
-    "s3:ListBuckets": ["s3:ListAllMyBuckets"],
-    "s3:ListMultipartUploads": ["s3:ListBucketMultipartUploads"],
-    "s3:ListObjectVersions": ["s3:ListBucketVersions"],
-    "s3:ListObjects": ["s3:ListBucket"],
-    "s3:ListObjectsV2": ["s3:ListBucket"],
-    "s3:ListParts": ["s3:ListMultipartUploadParts"],
-    "s3:PutBucketEncryption": ["s3:PutEncryptionConfiguration"],
-    "s3:PutBucketNotificationConfiguration": ["s3:PutBucketNotification"],
-    "s3:PutPublicAccessBlock": ["s3:PutBucketPublicAccessBlock"],
-    "s3:UploadPart": ["s3:PutObject"],
-    "s3:UploadPartCopy": ["s3:GetObject", "s3:PutObject"],
-}
-"""Where the reference departs from its rule, that the action is named as the operation."""
-BY_ITEM = {"s3:DeleteObjects"}
-"""Answered item by item: the refusals stand inside a 200. tests/wire/test_s3.py holds them."""
-FOR_EVERYONE = {
-    "sts:GetCallerIdentity": "AWS lets every caller ask who they are, whatever their policies say.",
-    "sts:AssumeRole": "The handler asks the role's trust policy and the caller's policies together; tests/wire/test_iam.py holds it.",
-    "sts:GetSessionToken": "AWS asks for no permission: a session has its user's.",
-    "codedeploy-commands:PollHostCommand": "The agent's: it may ask for its own host only, which the handler holds.",
-    "codedeploy-commands:PutHostCommandAcknowledgement": "The agent's, as above.",
-    "codedeploy-commands:PutHostCommandComplete": "The agent's, as above.",
-    "codedeploy-commands:PostHostCommandUpdate": "The agent's, as above.",
-    "codedeploy-commands:GetDeploymentSpecification": "The agent's, as above.",
-}
-"""Operations that no permission guards, and why."""
 GUARDED = [
     pytest.param(operation, id=f"{service}:{name}")
     for (service, name), operation in sorted(OPERATIONS.items())
@@ -140,7 +91,7 @@ class Probe:
 def default_action(operation: Operation) -> str:
     """The action by the reference's rule, or by its exceptions."""
     name = f"{operation.service}:{operation.name}"
-    return OTHERWISE_NAMED.get(name, [name])[0]
+    return ACTIONS.get(name, [name])[0]
 
 
 @pytest.mark.parametrize("operation", GUARDED)
@@ -148,7 +99,7 @@ def test_an_operation_takes_exactly_its_actions(cloud: InProcessCloud, wire: Wir
     probe = Probe(cloud, wire, keys, operation)
     found = probe.actions()
     name = f"{operation.service}:{operation.name}"
-    assert found == OTHERWISE_NAMED.get(name, [name])
+    assert found == ACTIONS.get(name, [name])
     for action in found:
         permit(cloud, NotAction=[action])
         before = store_hash(cloud)

@@ -84,7 +84,7 @@ class Caller(Protocol):
 class Context:
     """One per handler run. Fields are plain: a handler reads them, tests build them."""
 
-    __slots__ = ("tx", "scope", "principal", "clock", "ids", "request", "cause", "cloud", "_now")
+    __slots__ = ("tx", "scope", "principal", "clock", "ids", "request", "cause", "cloud", "via", "_now")
 
     def __init__(
         self,
@@ -95,6 +95,7 @@ class Context:
         *,
         request: RequestInfo = INTERNAL,
         cause: str = "",
+        via: tuple[str, ...] = (),
     ) -> None:
         self.tx = tx
         self.scope = scope
@@ -104,6 +105,8 @@ class Context:
         self.ids: Ids = cloud.ids
         self.request = request
         self.cause = cause
+        self.via = via
+        """The services through which the principal's own call has come here, first to last (`("s3",)`); empty for a direct call."""
         self._now: float | None = None
 
     @property
@@ -159,13 +162,24 @@ class Context:
     def acting(self, principal: Principal) -> Context:
         return Context(self.tx, self.scope, principal, self.cloud, request=self.request, cause=self.cause)
 
+    def as_service(self, service: str, source_arn: str = "") -> Context:
+        """The same transaction, acting as a service (`sns.amazonaws.com`) for one of its resources in this account.
+
+        It may do only what the policy of the target's resource grants to that service; `aws:SourceArn` and `aws:SourceAccount` hold.
+        """
+        return self.acting(Principal.service(service, self.scope.account, source_arn))
+
+    def on_behalf(self, service: str) -> Context:
+        """The same caller, whose request a service (`s3`) carries further: `aws:CalledVia` and `kms:ViaService` hold."""
+        return Context(self.tx, self.scope, self.principal, self.cloud, request=self.request, cause=self.cause, via=(*self.via, service))
+
     def in_scope(self, account: str, region: str) -> Context:
         """The same transaction in another account or region."""
         tx = self.tx.within(account, region)
-        return Context(tx, Scope(account, region), self.principal, self.cloud, request=self.request, cause=self.cause)
+        return Context(tx, Scope(account, region), self.principal, self.cloud, request=self.request, cause=self.cause, via=self.via)
 
     def caused_by(self, cause: str) -> Context:
-        return Context(self.tx, self.scope, self.principal, self.cloud, request=self.request, cause=cause)
+        return Context(self.tx, self.scope, self.principal, self.cloud, request=self.request, cause=cause, via=self.via)
 
 
 Authorize = Callable[..., "list[Need]"]

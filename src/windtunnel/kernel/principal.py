@@ -30,6 +30,8 @@ class Principal(msgspec.Struct, frozen=True):
     access_key: str = ""
     via_service: str = ""
     """The service principal that made the session (`codepipeline.amazonaws.com`), empty for a user's own."""
+    source_arn: str = ""
+    """The resource for which a service acts (`aws:SourceArn`); empty for everyone else."""
 
     @classmethod
     def root(cls, account: str, access_key: str = "") -> Principal:
@@ -37,9 +39,9 @@ class Principal(msgspec.Struct, frozen=True):
         return cls("root", account, arn, arn, account, "root", access_key=access_key)
 
     @classmethod
-    def service(cls, name: str, account: str) -> Principal:
-        """An AWS service acting on its own (`events.amazonaws.com`)."""
-        return cls("service", account, name, name, name, name)
+    def service(cls, name: str, account: str, source_arn: str = "") -> Principal:
+        """An AWS service acting on its own (`events.amazonaws.com`), for a resource of that account."""
+        return cls("service", account, name, name, name, name, source_arn=source_arn)
 
     @classmethod
     def anonymous(cls) -> Principal:

@@ -11,14 +11,26 @@ from datetime import UTC, datetime
 from windtunnel.iam.request import ContextValue
 from windtunnel.kernel.context import Context
 
-_GLOBAL: dict[str, Callable[[Context], ContextValue]] = {
+
+def _called_via(ctx: Context) -> list[str]:
+    return [f"{name}.amazonaws.com" for name in ctx.via]
+
+
+_GLOBAL: dict[str, Callable[[Context], ContextValue | None]] = {
+    "aws:calledvia": lambda ctx: _called_via(ctx) or None,
+    "aws:calledviafirst": lambda ctx: _called_via(ctx)[0] if ctx.via else None,
+    "aws:calledvialast": lambda ctx: _called_via(ctx)[-1] if ctx.via else None,
     "aws:currenttime": lambda ctx: datetime.fromtimestamp(ctx.now, UTC),
     "aws:epochtime": lambda ctx: int(ctx.now),
     "aws:requestedregion": lambda ctx: ctx.scope.region,
     "aws:securetransport": lambda ctx: ctx.request.secure,
     "aws:sourceip": lambda ctx: ctx.request.source_ip,
     "aws:useragent": lambda ctx: ctx.request.user_agent,
-    "aws:viaawsservice": lambda ctx: False,
+    "aws:principalisawsservice": lambda ctx: ctx.principal.kind == "service",
+    "aws:principalservicename": lambda ctx: ctx.principal.name if ctx.principal.kind == "service" else None,
+    "aws:sourceaccount": lambda ctx: ctx.principal.account if ctx.principal.kind == "service" else None,
+    "aws:sourcearn": lambda ctx: ctx.principal.source_arn or None,
+    "aws:viaawsservice": lambda ctx: bool(ctx.via),
 }
 
 
