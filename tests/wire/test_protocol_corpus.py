@@ -18,18 +18,20 @@ from windtunnel.wire.naming import xform
 from windtunnel.wire.protocols import RawRequest, compile_decoder, compile_encoder, compile_error_encoder, parse_query
 from windtunnel.wire.resttable import RestTable
 
-CORPUS = Path(__file__).parents[3] / "shared" / "data" / "protocols"
+PLACES = [above / "shared" / "data" / "protocols" for above in Path(__file__).parents[3:]]  # beside the repository, or beside its worktrees
+CORPUS = next(filter(Path.is_dir, PLACES), PLACES[0])
 FILES = {
     "json.json": "json",
     "json_1_0.json": "json",
     "json_1_0-query-compatible.json": "json",
     "query.json": "query",
     "ec2.json": "ec2",
+    "rest-json.json": "rest-json",
     "rest-xml.json": "rest-xml",
 }
 
 _GZIP = "the corpus gives no body for compressed requests"
-_PARSER = "botocore's parser, the reader here, has this case on its own ignore list; the XML itself is compared below"
+_PARSER = "botocore's parser, the reader here, has this case on its own ignore list; the text itself is compared below"
 NOT_INPUT = {
     "SDKAppliedContentEncoding_awsJson1_0": _GZIP,
     "SDKAppendsGzipAndIgnoresHttpProvidedEncoding_awsJson1_0": _GZIP,
@@ -37,10 +39,14 @@ NOT_INPUT = {
     "SDKAppendsGzipAndIgnoresHttpProvidedEncoding_awsJson1_1": _GZIP,
     "SDKAppliedContentEncoding_restXml": _GZIP,
     "SDKAppendedGzipAfterProvidedEncoding_restXml": _GZIP,
+    "SDKAppliedContentEncoding_restJson1": _GZIP,
+    "SDKAppendedGzipAfterProvidedEncoding_restJson1": _GZIP,
     "SDKAppliedContentEncoding_awsQuery": _GZIP,
     "SDKAppendsGzipAndIgnoresHttpProvidedEncoding_awsQuery": _GZIP,
     "SDKAppliedContentEncoding_ec2Query": _GZIP,
     "SDKAppendsGzipAndIgnoresHttpProvidedEncoding_ec2Query": _GZIP,
+    "RestJsonQueryPrecedence": "which of two values a client sends; the one it does not send cannot be read",
+    "RestJsonHostWithPath": "an endpoint with a path of its own: ours has none",
     "RestXmlQueryPrecedence": "which of two values a client sends; the one it does not send cannot be read",
 }
 NOT_OUTPUT = {
@@ -51,6 +57,11 @@ NOT_OUTPUT = {
     "HttpPayloadTraitsWithNoBlobBody": _PARSER,
     "RestXmlHttpPayloadWithUnsetUnion": _PARSER,
     "InputAndOutputWithTimestampHeaders": _PARSER,
+    "RestJsonHttpPayloadTraitsWithNoBlobBody": _PARSER,
+    "RestJsonHttpPayloadWithUnsetUnion": _PARSER,
+    "RestJsonInputAndOutputWithTimestampHeaders": _PARSER,
+    "RestJsonInputAndOutputWithQuotedStringHeaders": _PARSER,
+    "HttpPrefixHeadersResponse": "the prefix is empty, so that a client reads our own headers into it too; the headers are compared below",
     "QueryCompatibleAwsJson10CustomCodeError": "the corpus answers 400 where its own error shape says 402",
 }
 NOT_XML = dict.fromkeys(
@@ -99,7 +110,7 @@ def request_of(case: dict[str, Any], service: ServiceModel) -> RawRequest:
     query = parse_query(url.query)
     operation = service.operation(case["given"]["name"])
     params: dict[str, str] = {}
-    if operation.http_uri != "/" and service.protocols[0] == "rest-xml":
+    if operation.http_uri != "/" and service.protocols[0].startswith("rest-"):
         found = RestTable(service).match(operation.http_method, url.path, query, headers)
         assert found is not None, "no route"
         params = found[1]
@@ -156,6 +167,12 @@ def test_request(suite: dict[str, Any], case: dict[str, Any], protocol: str) -> 
     if operation.input is None:
         assert (actual, expected) == ({}, {})
         return
+    bound = {ref.location_name for ref in operation.input_shape.members.values() if ref.location == "querystring"}
+    for name, ref in operation.input_shape.members.items():
+        if ref.location == "querystring" and isinstance(expected.get(name), dict):  # what has a member of its own stands there only
+            expected[name] = {key: item for key, item in expected[name].items() if key not in bound}
+        if ref.jsonvalue and ref.location:
+            expected[name] = json.loads(expected[name])
     # A client fills in tokens by itself; what is null or empty it may leave out, and then nothing can be read.
     for name, ref in operation.input_shape.members.items():
         if ref.idempotency_token and name not in expected:
@@ -198,7 +215,7 @@ def test_response(suite: dict[str, Any], case: dict[str, Any], protocol: str) ->
     status, headers, body = compile_encoder(service, name, protocol, strict=True)(result, "request-id")
     assert status == case["response"].get("status_code", 200)
     client = BotocoreService({"metadata": suite["metadata"], "operations": {name: case["given"]}, "shapes": suite["shapes"]})
-    parser = create_parser({"json": "json", "query": "query", "ec2": "ec2", "rest-xml": "rest-xml"}[protocol])
+    parser = create_parser(protocol)
     parser._timestamp_parser = lambda text: text
     shape = BotocoreOperation(client_operation(case["given"], protocol), client).output_shape
     wire_headers = {key.decode(): value.decode() for key, value in headers}
@@ -246,12 +263,67 @@ def check_error(suite: dict[str, Any], case: dict[str, Any], protocol: str, serv
     extra = {key: value for key, value in expected.items() if key.lower() != "message"}
     error = AwsError(code, case.get("errorMessage") or expected.get("message") or expected.get("Message") or "", extra=extra)
     status, headers, body = compile_error_encoder(service, protocol)(error, "request-id", False)
-    parser = create_parser({"json": "json", "query": "query", "ec2": "ec2", "rest-xml": "rest-xml"}[protocol])
+    parser = create_parser(protocol)
     wire_headers = {key.decode(): value.decode() for key, value in headers}
     parsed = parser.parse({"headers": Headers(wire_headers), "body": body, "status_code": status}, None)
     assert parsed["Error"]["Code"] == code
     assert (parsed["Error"]["Message"] or "") == error.message
     assert status == case["response"]["status_code"]
+
+
+def response_of(suite: dict[str, Any], case: dict[str, Any], protocol: str) -> tuple[int, dict[str, str], bytes]:
+    """Our answer with the corpus' result."""
+    service = service_of(suite, case, protocol)
+    operation = service.operation(case["given"]["name"])
+    result = corpus_result(service, operation.output, case.get("result") or {}) if operation.output else {}
+    if operation.streaming_output:
+        result.pop(operation.streaming_output, None)
+    status, headers, body = compile_encoder(service, operation.name, protocol, strict=True)(result, "requestid")
+    return status, {key.decode(): value.decode() for key, value in headers}, body
+
+
+NOT_HEADERS = {"MediaTypeHeaderOutputBase64": "the corpus gives the JSON as text; a handler gives the value"}
+
+
+def has_headers(_: dict[str, Any], case: dict[str, Any], protocol: str) -> bool:
+    return protocol.startswith("rest-") and "errorCode" not in case and bool(case["response"].get("headers"))
+
+
+@present
+@pytest.mark.parametrize("suite, case, protocol", [param for param in cases("output", NOT_HEADERS) if has_headers(*param.values)])
+def test_headers_are_the_corpus_headers(suite: dict[str, Any], case: dict[str, Any], protocol: str) -> None:
+    _, headers, body = response_of(suite, case, protocol)
+    for name, text in case["response"]["headers"].items():
+        if name.lower() == "content-length":
+            assert len(body) == int(text)
+        elif name.lower() != "content-type" or body:
+            assert without_blanks(headers[name.lower()]) == without_blanks(text)
+
+
+def without_blanks(header: str) -> str:
+    """A list's items are told apart by commas, with or without a blank."""
+    return header.replace(", ", ",")
+
+
+NOT_JSON = {
+    "RestJsonDeserializesDenseSetMapAndSkipsNull": "a null that we never write",
+    "RestJsonDeserializeIgnoreType": "a __type that we never write",
+    "RestJsonDateTimeWithNegativeOffset": "we always write UTC",
+    "RestJsonDateTimeWithPositiveOffset": "we always write UTC",
+    "RestJsonDoesntDeserializeNullStructureValues": "a null that we never write",
+    "RestJsonNoInputAndNoOutput": "an operation without an output answers without a body",
+    "RestJsonUnitInputAndOutputNoOutput": "an operation without an output answers without a body",
+}
+
+
+def has_json(_: dict[str, Any], case: dict[str, Any], protocol: str) -> bool:
+    return protocol == "rest-json" and "errorCode" not in case and (case["response"].get("body") or "").startswith(("{", "["))
+
+
+@present
+@pytest.mark.parametrize("suite, case, protocol", [param for param in cases("output", NOT_JSON) if has_json(*param.values)])
+def test_json_is_the_corpus_json(suite: dict[str, Any], case: dict[str, Any], protocol: str) -> None:
+    assert json.loads(response_of(suite, case, protocol)[2]) == json.loads(case["response"]["body"])
 
 
 def has_xml(_: dict[str, Any], case: dict[str, Any], protocol: str) -> bool:

@@ -16,7 +16,22 @@ from windtunnel.wire.models import Ref, ServiceModel, load_service
 from windtunnel.wire.protocols import READERS, RawRequest, parse_query
 from windtunnel.wire.routing import Router
 
-SERVICES = ["ssm", "sts", "iam", "ec2", "s3", "codebuild", "codecommit", "codepipeline", "codedeploy", "logs", "events"]
+SERVICES = [
+    "ssm",
+    "sts",
+    "iam",
+    "ec2",
+    "s3",
+    "codebuild",
+    "codecommit",
+    "codepipeline",
+    "codedeploy",
+    "logs",
+    "events",
+    "scheduler",
+    "accessanalyzer",
+    "lambda",
+]
 # Not sent as their models say: another endpoint, an event stream, or a deprecated twin at the same address.
 ELSEWHERE = {
     "s3": {

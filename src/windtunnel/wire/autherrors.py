@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 from windtunnel.kernel.errors import AwsError
 
-Family = Literal["s3", "json", "query", "ec2"]
+Family = Literal["s3", "json", "rest-json", "query", "ec2"]
 Reason = Literal["missing", "incomplete", "unknown-key", "bad-token", "expired-token", "mismatch", "unsigned-header", "not-supported"]
 
-_CODES: Mapping[str, Mapping[Reason, tuple[str, int]]] = {
+_CODES: dict[str, Mapping[Reason, tuple[str, int]]] = {
     "json": {
         "missing": ("MissingAuthenticationTokenException", 400),
         "incomplete": ("IncompleteSignatureException", 400),
@@ -56,12 +56,13 @@ _CODES: Mapping[str, Mapping[Reason, tuple[str, int]]] = {
         "not-supported": ("InvalidRequest", 400),
     },
 }
+_CODES["rest-json"] = {reason: (code, 400 if reason == "incomplete" else 403) for reason, (code, _) in _CODES["json"].items()}
 _MISMATCH = (
     "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. "
     "Consult the service documentation for details."
 )
 _EC2_CREDENTIALS = "AWS was not able to validate the provided access credentials"
-_WORDS: Mapping[str, Mapping[Reason, str]] = {
+_WORDS: dict[str, Mapping[Reason, str]] = {
     "json": {
         "missing": "Missing Authentication Token",
         "unknown-key": "The security token included in the request is invalid.",
@@ -93,6 +94,7 @@ _WORDS: Mapping[str, Mapping[Reason, str]] = {
         "not-supported": "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
     },
 }
+_WORDS["rest-json"] = _WORDS["json"]
 
 
 def refused(family: Family, reason: Reason, message: str = "", extra: Mapping[str, Any] | None = None) -> AwsError:

@@ -201,6 +201,9 @@ class Core:
             return Route("ssm", "", {}, "json")
         if service in (None, "s3"):
             return Route("s3", "", {}, "rest-xml")
+        rest = self._router.rest_json_of(service)
+        if rest is not None:
+            return Route(rest, "", {}, "rest-json")
         if service == "ec2":
             return Route("ec2", "", {}, "ec2")
         form = request.head.get("content-type", "").startswith("application/x-www-form-urlencoded") or "Action=" in request.raw_query
@@ -433,7 +436,7 @@ def _request_id() -> str:
 def _family(route: Route) -> Family:
     if route.service == "s3":
         return "s3"
-    if route.protocol in ("ec2", "query"):
+    if route.protocol in ("ec2", "query", "rest-json"):
         return route.protocol  # type: ignore[return-value]
     return "json"
 
@@ -444,7 +447,8 @@ def _denied(route: Route, error: AwsError) -> AwsError:
         return AwsError("UnauthorizedOperation", f"You are not authorized to perform this operation. {error.message}", status=403)
     if route.protocol in ("json", "rest-json"):
         rules = RULES.get(route.service)
-        return AwsError(rules.access_denied_code if rules else "AccessDeniedException", error.message, status=400)
+        code = rules.access_denied_code if rules else "AccessDeniedException"
+        return AwsError(code, error.message, status=None if route.protocol == "rest-json" else 400)
     return AwsError("AccessDenied", error.message, status=403)
 
 

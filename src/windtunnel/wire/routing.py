@@ -87,7 +87,8 @@ class Router:
             raise self._rpc_refused(raw_path)
         service = signing_service or scope_service(headers, raw_query)
         content_type = headers.get("content-type", "")
-        if service != "s3" and (content_type.startswith("application/x-www-form-urlencoded") or "Action=" in raw_query):
+        rest = service == "s3" or service in self._rest_services
+        if not rest and (content_type.startswith("application/x-www-form-urlencoded") or "Action=" in raw_query):
             return self._by_action(service, raw_query, body)
         return self._by_rest(service, method, host, raw_path, raw_query, headers)
 
@@ -174,6 +175,10 @@ class Router:
             extra = {"Method": method, "ResourceType": "OBJECT" if raw_path.strip("/").count("/") else "BUCKET"}
             raise AwsError("MethodNotAllowed", "The specified method is not allowed against this resource.", status=405, extra=extra)
         raise AwsError("UnknownOperationException", status=404)
+
+    def rest_json_of(self, signing_name: str | None) -> str | None:
+        """The service in whose rest-json words an error goes to callers that sign for this name."""
+        return next((name for name, protocol in self._rest_services.get(signing_name or "", ()) if protocol == "rest-json"), None)
 
     def _table(self, name: str) -> RestTable:
         table = self._rest.get(name)

@@ -13,9 +13,10 @@ from windtunnel.kernel.registry import Declared, ServiceRules
 from windtunnel.wire.members import Node, declared_tree
 from windtunnel.wire.models import OperationModel, ServiceModel
 from windtunnel.wire.naming import xform
-from windtunnel.wire.protocols import jsonrpc, query, restxml, restxml_output
+from windtunnel.wire.protocols import errors, jsonrpc, query, restjson, restxml, restxml_output
 from windtunnel.wire.protocols.base import Decoder, Encoder, ErrorEncoder, RawRequest, Response, UnknownResultMember, parse_query
-from windtunnel.wire.protocols.errors import ERROR_ENCODERS, ErrorTable
+from windtunnel.wire.protocols.errors import ErrorTable
+from windtunnel.wire.protocols.errorshapes import rest_json_errors
 from windtunnel.wire.protocols.validation import Validator, reporter
 
 __all__ = [
@@ -38,13 +39,22 @@ READERS: dict[str, Callable[[OperationModel, Node], Reader]] = {
     "json": jsonrpc.compile_reader,
     "query": query.compile_query_reader,
     "ec2": query.compile_ec2_reader,
+    "rest-json": restjson.compile_reader,
     "rest-xml": restxml.compile_reader,
 }
 WRITERS: dict[str, Callable[[OperationModel, bool], Encoder]] = {
     "json": jsonrpc.compile_encoder,
     "query": query.compile_query_encoder,
     "ec2": query.compile_ec2_encoder,
+    "rest-json": restjson.compile_encoder,
     "rest-xml": restxml_output.compile_encoder,
+}
+ERROR_ENCODERS: dict[str, Callable[[ErrorTable, ServiceModel], ErrorEncoder]] = {
+    "json": lambda table, _: errors.json_errors(table),
+    "query": lambda table, _: errors.query_errors(table),
+    "ec2": lambda table, _: errors.ec2_errors(table),
+    "rest-json": rest_json_errors,
+    "rest-xml": lambda table, _: errors.rest_xml_errors(table),
 }
 _DEFAULT_RULES = ServiceRules()
 
@@ -94,8 +104,7 @@ def compile_encoder(service: ServiceModel, op: str, protocol: str | None = None,
 
 def compile_error_encoder(service: ServiceModel, protocol: str | None = None) -> ErrorEncoder:
     """(AwsError, request id, HEAD?) -> (status, headers, body)."""
-    encoder: ErrorEncoder = ERROR_ENCODERS[protocol or protocol_of(service)](ErrorTable(service))
-    return encoder
+    return ERROR_ENCODERS[protocol or protocol_of(service)](ErrorTable(service), service)
 
 
 _error_encoders: dict[tuple[str, str], ErrorEncoder] = {}

@@ -5,7 +5,6 @@ Invariant: code and status agree with the service's model; what no model knows (
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -40,6 +39,16 @@ _COMMON = {
     "UnauthorizedOperation": 403,
     "UnrecognizedClientException": 400,
 }
+_FORBIDDEN = frozenset(
+    (
+        "AccessDeniedException",
+        "ExpiredTokenException",
+        "InvalidSignatureException",
+        "MissingAuthenticationTokenException",
+        "UnrecognizedClientException",
+    )
+)
+"""What the REST services answer with 403 where those of the other JSON protocols say 400."""
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html; what is 400 there is left out.
 _S3 = {
     "AccountProblem": 403,
@@ -83,7 +92,7 @@ _S3 = {
 class ErrorTable:
     """What a model says of its errors, small enough to be kept: wire code -> (status, sender's fault)."""
 
-    __slots__ = ("service", "xml_namespace", "query_codes", "_known", "query_compatible", "json_version")
+    __slots__ = ("service", "xml_namespace", "query_codes", "_known", "query_compatible", "json_version", "_denied")
 
     def __init__(self, model: ServiceModel) -> None:
         self.service = model.name
@@ -92,6 +101,7 @@ class ErrorTable:
         self.json_version = model.json_version
         self._known: dict[str, int] = {}
         self.query_codes: dict[str, str] = {}
+        self._denied = 403 if model.protocols[0] == "rest-json" else 400
         for name, shape in model.error_shapes():
             trait = shape.error
             status = (trait.http_status_code if trait else None) or (500 if shape.fault else 400)
@@ -106,7 +116,10 @@ class ErrorTable:
         code = error.code.rsplit("#", 1)[-1]
         if self.service == "s3" and code in _S3:
             return _S3[code]
-        return self._known.get(code) or _COMMON.get(code, 400)
+        known = self._known.get(code)
+        if known is None and self._denied == 403 and code in _FORBIDDEN:
+            return 403
+        return known or _COMMON.get(code, 400)
 
 
 def json_errors(table: ErrorTable) -> ErrorEncoder:
@@ -122,11 +135,11 @@ def json_errors(table: ErrorTable) -> ErrorEncoder:
         headers: list[Header] = [
             (b"x-amzn-requestid", request_id.encode()),
             (b"content-type", content_type),
-            (b"x-amzn-errortype", _header_text(error.code)),
+            (b"x-amzn-errortype", header_text(error.code)),
         ]
         if table.query_compatible:
             fault = "Receiver" if status >= 500 else "Sender"
-            headers.append((b"x-amzn-query-error", _header_text(f"{table.query_codes.get(error.code, error.code)};{fault}")))
+            headers.append((b"x-amzn-query-error", header_text(f"{table.query_codes.get(error.code, error.code)};{fault}")))
         return status, headers, b"" if head else msgspec.json.encode(fields, enc_hook=str)
 
     return encode
@@ -184,8 +197,5 @@ def rest_xml_errors(table: ErrorTable) -> ErrorEncoder:
     return s3_errors(table) if table.service == "s3" else query_errors(table)
 
 
-def _header_text(text: str) -> bytes:
+def header_text(text: str) -> bytes:
     return "".join(char if " " <= char <= "~" else "?" for char in text).encode("ascii")
-
-
-ERROR_ENCODERS: Mapping[str, Any] = {"json": json_errors, "query": query_errors, "ec2": ec2_errors, "rest-xml": rest_xml_errors}

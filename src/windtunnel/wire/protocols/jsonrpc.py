@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import binascii
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -31,31 +31,41 @@ _FLOAT_WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 def compile_reader(operation: OperationModel, tree: Node) -> Callable[[RawRequest], dict[str, Any]]:
     """request -> the input by the model's member names, types checked, undeclared members refused."""
     if operation.input is None:
-        structure = _Reader(operation).structure(Shape(type="structure"), tree, "")
+        structure = JsonReader(operation).structure(Shape(type="structure"), tree, "")
     else:
-        structure = _Reader(operation).structure(operation.input_shape, tree, "")
+        structure = JsonReader(operation).structure(operation.input_shape, tree, "")
 
     def read(request: RawRequest) -> dict[str, Any]:
         body = request.body
         if not body:
             return {}
-        try:
-            document = _decode_json(body)
-            if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
-                _check_depth(document)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            serialization()
-        if type(document) is not dict:
-            if type(document) is list:
-                serialization("Start of list found where not expected")
-            serialization()
-        value: dict[str, Any] = structure(document)
+        value: dict[str, Any] = structure(parse_object(body))
         return value
 
     return read
 
 
-def _check_depth(document: Any) -> None:
+def parse_object(body: bytes) -> dict[str, Any]:
+    """The JSON object that a body is; whatever else it is is a SerializationException."""
+    document = parse_json(body)
+    if type(document) is not dict:
+        if type(document) is list:
+            serialization("Start of list found where not expected")
+        serialization()
+    return document
+
+
+def parse_json(body: bytes) -> Any:
+    try:
+        document = _decode_json(body)
+        if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
+            check_depth(document)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        serialization()
+    return document
+
+
+def check_depth(document: Any) -> None:
     level: list[Any] = [document]
     for _ in range(MAX_DEPTH):
         below: list[Any] = []
@@ -71,8 +81,10 @@ def _check_depth(document: Any) -> None:
         serialization()
 
 
-class _Reader:
-    """Compiles the closures of one operation's input."""
+class JsonReader:
+    """Compiles the closures of one operation's input. exact: the types that pass as they are; scalar: what reads the others."""
+
+    exact: Mapping[str, type] = {"string": str, "character": str, "boolean": bool}
 
     def __init__(self, operation: OperationModel) -> None:
         self.service = operation.service
@@ -99,6 +111,8 @@ class _Reader:
                     continue
                 member = members.get(key)
                 if member is None:
+                    if union and key == "__type":  # some clients name the type of what they send
+                        continue
                     refuse(key)
                 name, exact, convert = member
                 out[name] = item if type(item) is exact else convert(item)
@@ -124,7 +138,10 @@ class _Reader:
             return None, self._default_only(ref, node, path)
         shape = self.service.shape(ref.shape)
         convert = self.value(ref, shape, node, path)
-        return {"string": str, "character": str, "boolean": bool}.get(shape.type), convert
+        return self.exact.get(shape.type), convert
+
+    def scalar(self, ref: Ref, shape: Shape) -> Convert:
+        return scalar(ref, shape)
 
     def _default_only(self, ref: Ref, node: Node, path: str) -> Convert:
         everything = Node()
@@ -142,7 +159,7 @@ class _Reader:
 
     def value(self, ref: Ref, shape: Shape, node: Node, path: str) -> Convert:
         if shape.type not in ("structure", "list", "map") or shape.document:
-            return scalar(ref, shape)
+            return self.scalar(ref, shape)
         if not node.everything:
             return self._container(shape, node, path)
         cell = self._whole.get(ref.shape)
@@ -317,7 +334,7 @@ def compile_encoder(operation: OperationModel, strict: bool) -> Callable[[dict[s
     """(result, request id) -> the response. strict: raise UnknownResultMember on what the output shape does not know."""
     status = operation.http_status
     content_type = (b"content-type", f"application/x-amz-json-{operation.service.json_version}".encode())
-    convert = _Writer(operation.service, strict).structure(operation.output_shape, operation.name)
+    convert = JsonWriter(operation.service, strict).structure(operation.output_shape, operation.name)
     has_output = operation.output is not None
 
     def encode(result: dict[str, Any], request_id: str) -> Response:
@@ -330,7 +347,7 @@ def compile_encoder(operation: OperationModel, strict: bool) -> Callable[[dict[s
 _EXACT: dict[str, type] = {"string": str, "character": str, "boolean": bool, "integer": int, "long": int}
 
 
-class _Writer:
+class JsonWriter:
     """Compiles the closures of one operation's output; they keep no hold on the model."""
 
     def __init__(self, service: ServiceModel, strict: bool) -> None:
@@ -356,7 +373,7 @@ class _Writer:
                 out[wire] = item if type(item) is exact else convert(item)
             return out
 
-        return _checked(write, dict, where) if strict else write
+        return checked(write, dict, where) if strict else write
 
     def member(self, ref: Ref, where: str) -> tuple[type | None, Convert]:
         shape = self.service.shape(ref.shape)
@@ -366,7 +383,7 @@ class _Writer:
         if shape.document:
             return lambda value: value
         if shape.type not in ("structure", "list", "map"):
-            return self._scalar(ref, shape, where)
+            return self.scalar(ref, shape, where)
         cell = self._done.get(ref.shape)
         if cell is None:
             cell = self._done[ref.shape] = []
@@ -381,11 +398,11 @@ class _Writer:
         exact, convert = self.member(element, where)
         if shape.type == "list":
             listed: Convert = lambda value: [item if type(item) is exact or item is None else convert(item) for item in value]  # noqa: E731
-            return _checked(listed, (list, tuple), where) if self.strict else listed
+            return checked(listed, (list, tuple), where) if self.strict else listed
         mapped: Convert = lambda value: {key: item if type(item) is exact or item is None else convert(item) for key, item in value.items()}  # noqa: E731
-        return _checked(mapped, dict, where) if self.strict else mapped
+        return checked(mapped, dict, where) if self.strict else mapped
 
-    def _scalar(self, ref: Ref, shape: Shape, where: str) -> Convert:
+    def scalar(self, ref: Ref, shape: Shape, where: str) -> Convert:
         kind = shape.type
         if kind == "timestamp":
             return _timestamp_writer(timestamps.canonical_format(ref.timestamp_format or shape.timestamp_format or "unixTimestamp"))
@@ -393,10 +410,10 @@ class _Writer:
             return _write_blob
         if kind in ("float", "double"):
             return _write_float
-        return _checked(lambda value: value, _EXACT.get(kind, object), where) if self.strict else lambda value: value
+        return checked(lambda value: value, _EXACT.get(kind, object), where) if self.strict else lambda value: value
 
 
-def _checked(convert: Convert, wanted: type | tuple[type, ...], where: str) -> Convert:
+def checked(convert: Convert, wanted: type | tuple[type, ...], where: str) -> Convert:
     def write(value: Any) -> Any:
         if not isinstance(value, wanted):
             raise UnknownResultMember(f"{where} is {type(value).__name__}")

@@ -6,15 +6,18 @@ the operation and no part of the transfer is refused by name.
 
 from __future__ import annotations
 
+import binascii
 import re
 from collections.abc import Callable
 from typing import Any, NoReturn
+
+import msgspec
 
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.wire.members import MISSING, Node
 from windtunnel.wire.models import OperationModel, Ref, Shape
 from windtunnel.wire.protocols import text
-from windtunnel.wire.protocols.base import RawRequest
+from windtunnel.wire.protocols.base import RawRequest, serialization
 from windtunnel.wire.protocols.xmlreader import Convert, refusal
 
 Take = Callable[[str, "dict[str, Any]"], None]
@@ -30,9 +33,14 @@ _ALWAYS = frozenset(("x-amz-date", "x-amz-content-sha256", "x-amz-security-token
 _HEADER_ITEM = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^,]*?))\s*(?:,|\Z)')
 
 
-def compile_located(operation: OperationModel, tree: Node) -> Callable[[RawRequest, dict[str, Any]], None]:
-    """Reads everything of a request but its body into the input."""
-    parts = _Parts(operation, tree)
+def compile_located(
+    operation: OperationModel, tree: Node, wrong: Callable[[str, str, str], NoReturn] | None = None
+) -> Callable[[RawRequest, dict[str, Any]], None]:
+    """Reads everything of a request but its body into the input.
+
+    wrong: (wire name, what was sent, the type wanted) -> raises the protocol's error; S3's when it is not given.
+    """
+    parts = _Parts(operation, tree, wrong or _invalid_argument)
     labels, headers, prefixes, query = parts.labels(), parts.headers(), parts.prefixes(), parts.query()
     rest = parts.query_map()
     fixed = parts.fixed
@@ -92,9 +100,10 @@ def compile_located(operation: OperationModel, tree: Node) -> Callable[[RawReque
 class _Parts:
     """Compiles the tables of one operation."""
 
-    def __init__(self, operation: OperationModel, tree: Node) -> None:
+    def __init__(self, operation: OperationModel, tree: Node, wrong: Callable[[str, str, str], NoReturn]) -> None:
         self.service = operation.service
         self.operation = operation
+        self.wrong = wrong
         self.members = operation.input_shape.members
         self.tree = tree
         template = operation.http_uri.partition("?")[2]
@@ -155,11 +164,10 @@ class _Parts:
     def _convert(self, ref: Ref, shape: Shape, wire: str, fmt: str) -> Convert | None:
         """None for text that is taken as it is."""
         if shape.type == "string":
-            return None
+            return _json_value if ref.jsonvalue and ref.location == "header" else None
 
         def wrong(value: str, wanted: str) -> NoReturn:
-            extra = {"ArgumentName": wire, "ArgumentValue": value[:256]}
-            raise AwsError("InvalidArgument", f"Provided {wire} is not a valid {wanted}", status=400, extra=extra)
+            self.wrong(wire, value, wanted)
 
         return text.reader(ref, shape, fmt, wrong)
 
@@ -171,6 +179,19 @@ class _Parts:
         convert = self._convert(shape.member, element, wire, "rfc822") or str
         dates = element.type == "timestamp" and (element.timestamp_format or shape.member.timestamp_format) in (None, "rfc822")
         return lambda value: [convert(item) for item in (_dates(value) if dates else _items(value))]
+
+
+def _invalid_argument(wire: str, value: str, wanted: str) -> NoReturn:
+    extra = {"ArgumentName": wire, "ArgumentValue": value[:256]}
+    raise AwsError("InvalidArgument", f"Provided {wire} is not a valid {wanted}", status=400, extra=extra)
+
+
+def _json_value(value: str) -> Any:
+    """A header that carries any JSON, in base64."""
+    try:
+        return msgspec.json.decode(binascii.a2b_base64(value.encode("ascii"), strict_mode=True))
+    except (binascii.Error, UnicodeError, msgspec.DecodeError, RecursionError):
+        serialization("The header is not JSON in base64.")
 
 
 def _one(name: str, convert: Convert | None, accept: Convert | None) -> Take:

@@ -6,13 +6,12 @@ the body answers without a body.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
 from windtunnel.wire.models import OperationModel, Ref, ServiceModel, Shape
-from windtunnel.wire.protocols import text
 from windtunnel.wire.protocols.base import Header, Response, UnknownResultMember
+from windtunnel.wire.protocols.headings import compile_headings
 from windtunnel.wire.protocols.xmltext import escape
 from windtunnel.wire.protocols.xmlwriter import XmlWriter, namespace_of
 
@@ -49,20 +48,20 @@ _S3_ROOTS = {
 }
 
 Body = Callable[[dict[str, Any]], "str | bytes | None"]
-Heading = Callable[[Any, "list[Header]"], None]
 
 
 def compile_encoder(operation: OperationModel, strict: bool) -> Callable[[dict[str, Any], str], Response]:
     shape = operation.output_shape
     service = operation.service
     s3 = service.name == "s3"
-    headings = _headings(service, shape, operation.name, strict)
+    headings = compile_headings(service, shape, operation.name, strict)
     status_member = next((name for name, ref in shape.members.items() if ref.location == "statusCode"), None)
     body_of = _location_constraint if s3 and operation.name == "GetBucketLocation" else _body(operation, strict, s3)
     status = operation.http_status
     content_type = (b"content-type", b"application/xml")
     id_header = b"x-amz-request-id" if s3 else b"x-amzn-requestid"
     known = frozenset(shape.members)
+    plain = bool(not s3 and shape.payload and service.shape(shape.members[shape.payload].shape).type == "string")
 
     def encode(result: dict[str, Any], request_id: str) -> Response:
         headers: list[Header] = [(id_header, request_id.encode())]
@@ -81,6 +80,8 @@ def compile_encoder(operation: OperationModel, strict: bool) -> Callable[[dict[s
         if isinstance(body, str):
             headers.append(content_type)
             return code, headers, body.encode()
+        if plain and body:
+            headers.append((b"content-type", b"text/plain"))
         return code, headers, body
 
     operation_name = operation.name
@@ -151,61 +152,3 @@ def _location_constraint(result: dict[str, Any]) -> str:
     if not value:
         return f"{_XML}<LocationConstraint{_S3_NAMESPACE}/>"
     return f"{_XML}<LocationConstraint{_S3_NAMESPACE}>{escape(value)}</LocationConstraint>"
-
-
-def _headings(service: ServiceModel, shape: Shape, where: str, strict: bool) -> dict[str, Heading]:
-    headings: dict[str, Heading] = {}
-    for name, ref in shape.members.items():
-        target = service.shape(ref.shape)
-        wire = (ref.location_name or name).lower()
-        if ref.location == "headers":
-            headings[name] = _prefixed(wire)
-        elif ref.location == "header":
-            wanted = text.PYTHON_TYPES.get(target.type, object) if strict else object
-            headings[name] = _header(wire, _header_text(service, ref, target), wanted, f"{where}.{name}")
-    return headings
-
-
-def _header_text(service: ServiceModel, ref: Ref, shape: Shape) -> Callable[[Any], str]:
-    if shape.type != "list":
-        return text.writer(ref, shape, "rfc822")
-    assert shape.member is not None
-    element = service.shape(shape.member.shape)
-    convert = text.writer(shape.member, element, "rfc822")
-    quoted = element.type == "string"
-
-    def write(value: list[Any]) -> str:
-        items = [convert(item) for item in value]
-        return ", ".join(
-            '"' + item.replace("\\", "\\\\").replace('"', '\\"') + '"' if quoted and ("," in item or '"' in item) else item
-            for item in items
-        )
-
-    return write
-
-
-def _header(wire: str, convert: Callable[[Any], str], wanted: type | tuple[type, ...], where: str) -> Heading:
-    key = wire.encode()
-
-    def write(value: Any, headers: list[Header]) -> None:
-        if not isinstance(value, wanted):
-            raise UnknownResultMember(f"{where} is {type(value).__name__}")
-        headers.append((key, header_bytes(convert(value))))
-
-    return write
-
-
-def _prefixed(prefix: str) -> Heading:
-    def write(value: Any, headers: list[Header]) -> None:
-        for key, item in value.items():
-            headers.append((header_bytes(prefix + key.lower()), header_bytes(item)))
-
-    return write
-
-
-_LINE_ENDS = re.compile("[\r\n\0]")
-
-
-def header_bytes(value: str) -> bytes:
-    """A header's bytes: UTF-8, and nothing in it that could end the line."""
-    return _LINE_ENDS.sub(" ", value).encode("utf-8") if not value.isprintable() else value.encode("utf-8")
