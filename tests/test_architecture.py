@@ -220,8 +220,9 @@ def test_tests(forbidden: set[str]) -> None:
 
 
 def test_every_test_file_has_a_name_of_its_own() -> None:
-    """pytest imports them by their bare names."""
-    names = Counter(path.name for path in TEST_MODULES if path.name != "conftest.py")
+    """pytest imports them by their bare names; those of a package (which has an `__init__.py`) by the package's."""
+    bare = [path for path in TEST_MODULES if not (path.parent / "__init__.py").exists()]
+    names = Counter(path.name for path in bare if path.name != "conftest.py")
     assert [name for name, count in names.items() if count > 1] == []
 
 
