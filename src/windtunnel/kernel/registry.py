@@ -52,11 +52,15 @@ class MemberErrors(msgspec.Struct, frozen=True):
 
 
 class ServiceRules(msgspec.Struct, frozen=True):
-    """How a service words bad input. members: top-level member name (as in the model) -> its own error codes."""
+    """How a service words bad input. members: top-level member name (as in the model) -> its own error codes.
+
+    bad_token: (code, message) for a page token that is not ours; None: found among the operation's errors (see wire/paging.py).
+    """
 
     validation_code: str = "ValidationException"
     members: Mapping[str, MemberErrors] = {}
     access_denied_code: str = "AccessDeniedException"
+    bad_token: tuple[str, str] | None = None
 
 
 OPERATIONS: dict[tuple[str, str], Operation] = {}

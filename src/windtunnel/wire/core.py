@@ -26,6 +26,7 @@ from windtunnel.wire.autherrors import Family, refused
 from windtunnel.wire.chunked import body_reader
 from windtunnel.wire.models import ServiceModel, load_service
 from windtunnel.wire.naming import xform
+from windtunnel.wire.paging import key_maker, page_tokens
 from windtunnel.wire.protocols import compile_decoder, compile_encoder, compile_error_encoder
 from windtunnel.wire.protocols.base import Decoder, Encoder, ErrorEncoder, RawRequest, Response, parse_query
 from windtunnel.wire.routing import Route, Router, scope_service
@@ -125,7 +126,7 @@ class Request:
 class Plan:
     """Everything that was compiled for one operation over one protocol."""
 
-    __slots__ = ("operation", "decode", "encode", "streaming_input", "streaming_output", "protocol")
+    __slots__ = ("operation", "decode", "encode", "streaming_input", "streaming_output", "protocol", "pages")
 
     def __init__(self, operation: Operation, model: ServiceModel, protocol: str, rules: ServiceRules, strict: bool = False) -> None:
         shape = model.operation(operation.name)
@@ -135,6 +136,21 @@ class Plan:
         self.encode: Encoder = compile_encoder(model, operation.name, protocol, strict=strict)
         self.streaming_input = xform(shape.streaming_input) if shape.streaming_input else None
         self.streaming_output = shape.streaming_output
+        self.pages = page_tokens(shape, rules)
+
+
+class Run:
+    """One operation on its way from a decoded request to an answer. page: the token of a page, as the client sent it."""
+
+    __slots__ = ("plan", "scope", "principal", "info", "args", "page")
+
+    def __init__(self, plan: Plan, scope: Scope, principal: Principal, info: RequestInfo, args: dict[str, Any]) -> None:
+        self.plan = plan
+        self.scope = scope
+        self.principal = principal
+        self.info = info
+        self.args = args
+        self.page: str | None = None
 
 
 class Core:
@@ -152,6 +168,7 @@ class Core:
         self._plans: dict[tuple[str, str, str], Plan] = {}
         self._errors: dict[tuple[str, str], ErrorEncoder] = {}
         self.inline_stage = INLINE_STAGE
+        self._page_key = key_maker(lambda label: self._cloud.part("sealer").derive(label))
 
     def in_thread(self, work: Callable[[], Any]) -> Awaitable[Any]:
         return self._backend.in_thread(work)
@@ -279,17 +296,22 @@ class Core:
         info = RequestInfo(
             _request_id(), request.client, request.head.get("user-agent", ""), request.secure, request.head.get("host", ""), request.sandbox
         )
+        run = Run(plan, scope, principal, info, args)
+        if plan.pages is not None and (token := args.get(plan.pages.argument)):
+            run.page = token
+            plan.pages.open(self._page_key, scope, args)
         if operation.kind == "read" and operation.cost == "point":
             with self._backend.snapshot(scope.account, scope.region) as tx:
-                result = self._call(operation, Context(tx, scope, principal, self._cloud, request=info), args)
+                result = self._call(run, Context(tx, scope, principal, self._cloud, request=info))
             if not isinstance(result, Wait):
-                return self._encode(plan, result, info.id)
-            return self._guard(request, self._waiting(plan, scope, principal, info, args, result))
-        return self._guard(request, self._elsewhere(plan, scope, principal, info, args))
+                return self._encode(run, result)
+            return self._guard(request, self._waiting(run, result))
+        return self._guard(request, self._elsewhere(run))
 
-    def _call(self, operation: Operation, ctx: Context, args: dict[str, Any]) -> Any:
-        self._cloud.identity.check(ctx, operation.authorize(ctx, **args))
-        return operation.handler(ctx, **args)
+    def _call(self, run: Run, ctx: Context) -> Any:
+        operation = run.plan.operation
+        self._cloud.identity.check(ctx, operation.authorize(ctx, **run.args))
+        return operation.handler(ctx, **run.args)
 
     async def _guard(self, request: Request, work: Awaitable[Answer]) -> Answer:
         try:
@@ -300,41 +322,36 @@ class Core:
             log.exception("%s %s", request.method, request.raw_path)
             return self.refuse(request, _internal())
 
-    async def _elsewhere(self, plan: Plan, scope: Scope, principal: Principal, info: RequestInfo, args: dict[str, Any]) -> Answer:
-        operation = plan.operation
+    async def _elsewhere(self, run: Run) -> Answer:
+        operation = run.plan.operation
         if operation.kind == "read":
-            result = await self._in_thread_snapshot(scope, principal, info, lambda ctx: self._call(operation, ctx, args))
+            result = await self._in_thread_snapshot(run, lambda ctx: self._call(run, ctx))
         else:
             if operation.prepare is not None:
                 prepare = operation.prepare
-                given = args
-                args = await self._in_thread_snapshot(scope, principal, info, lambda ctx: self._prepared(operation, prepare, ctx, given))
-            final = args
+                run.args = await self._in_thread_snapshot(run, lambda ctx: self._prepared(run, prepare, ctx))
 
             def write(tx: Tx) -> Any:
-                return self._call(
-                    operation, Context(tx.within(scope.account, scope.region), scope, principal, self._cloud, request=info), final
-                )
+                within = tx.within(run.scope.account, run.scope.region)
+                return self._call(run, Context(within, run.scope, run.principal, self._cloud, request=run.info))
 
             result = await self._backend.submit(write)
         if isinstance(result, Wait):
-            return await self._waiting(plan, scope, principal, info, args, result)
-        return self._encode(plan, result, info.id)
+            return await self._waiting(run, result)
+        return self._encode(run, result)
 
-    def _prepared(
-        self, operation: Operation, prepare: Callable[[Any, dict[str, Any]], dict[str, Any]], ctx: Context, args: dict[str, Any]
-    ) -> dict[str, Any]:
-        self._cloud.identity.check(ctx, operation.authorize(ctx, **args))
-        return prepare(ctx, args)
+    def _prepared(self, run: Run, prepare: Callable[[Any, dict[str, Any]], dict[str, Any]], ctx: Context) -> dict[str, Any]:
+        self._cloud.identity.check(ctx, run.plan.operation.authorize(ctx, **run.args))
+        return prepare(ctx, run.args)
 
-    async def _in_thread_snapshot(self, scope: Scope, principal: Principal, info: RequestInfo, work: Callable[[Context], Any]) -> Any:
+    async def _in_thread_snapshot(self, run: Run, work: Callable[[Context], Any]) -> Any:
         def read() -> Any:
-            with self._backend.thread_snapshot(scope.account, scope.region) as tx:
-                return work(Context(tx, scope, principal, self._cloud, request=info))
+            with self._backend.thread_snapshot(run.scope.account, run.scope.region) as tx:
+                return work(Context(tx, run.scope, run.principal, self._cloud, request=run.info))
 
         return await self._backend.in_thread(read)
 
-    async def _waiting(self, plan: Plan, scope: Scope, principal: Principal, info: RequestInfo, args: dict[str, Any], wait: Wait) -> Answer:
+    async def _waiting(self, run: Run, wait: Wait) -> Answer:
         """A long poll: asked again at each notification, answered with `otherwise` at the end."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait.timeout
@@ -344,11 +361,14 @@ class Core:
             if left <= 0 or not await self._backend.wait_for(result.signal, left):
                 result = result.otherwise
                 break
-            with self._backend.snapshot(scope.account, scope.region) as tx:
-                result = self._call(plan.operation, Context(tx, scope, principal, self._cloud, request=info), args)
-        return self._encode(plan, result, info.id)
+            with self._backend.snapshot(run.scope.account, run.scope.region) as tx:
+                result = self._call(run, Context(tx, run.scope, run.principal, self._cloud, request=run.info))
+        return self._encode(run, result)
 
-    def _encode(self, plan: Plan, result: dict[str, Any] | None, request_id: str) -> Answer:
+    def _encode(self, run: Run, result: dict[str, Any] | None) -> Answer:
+        plan, request_id = run.plan, run.info.id
+        if plan.pages is not None and result is not None:
+            result = plan.pages.seal(self._page_key, run.scope, run.args, result, run.page)
         if plan.streaming_output is None or result is None or plan.streaming_output not in result:
             return plan.encode(result or {}, request_id)
         body = result[plan.streaming_output]
