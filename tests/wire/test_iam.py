@@ -213,7 +213,7 @@ def test_pages(iam: Any) -> None:
     assert ([user["UserName"] for user in first["Users"]], first["IsTruncated"]) == (["u0", "u1"], True)
     pages = iam.get_paginator("list_users").paginate(PaginationConfig={"PageSize": 2})
     assert [user["UserName"] for page in pages for user in page["Users"]] == [f"u{n}" for n in range(5)]
-    assert error(iam.list_users, Marker="!")[0] == "InvalidInput"
+    assert error(iam.list_users, Marker="!")[0] == "ValidationError"
 
 
 # --- managed policies ------------------------------------------------------------------------------------------------------
