@@ -86,7 +86,8 @@ class WindtunnelCloud:
         self.endpoint = f"http://127.0.0.1:{settings.port}"
         self.store = SqliteStore(settings.data / "cloud.db")
         self._root_key = root_key(settings.data)
-        self.blobs: Blobs = FileBlobs(settings.data / "blobs")
+        sealer = LazyPart(lambda: RootKeySealer(self._root_key))
+        self.blobs: Blobs = FileBlobs(settings.data / "blobs", sealer.get)
         self.writer = Writer(self.store, loop)
         self.engine = Engine(self.store, self.writer, loop, self, boundary)
         self.pump = Pump(self.writer, loop, self, fan_out)
@@ -99,7 +100,7 @@ class WindtunnelCloud:
         self.closing = threading.Event()
         self.add_part("closing", self.closing)
         self.add_part("threads", lambda work: loop.run_in_executor(None, work))
-        self.add_part("sealer", LazyPart(lambda: RootKeySealer(self._root_key)))
+        self.add_part("sealer", sealer)
         self.add_part("git", GitHosting(settings.data / "git", self.blobs))
 
     # -- kernel.cloud.Cloud -----------------------------------------------------------------------------------------
@@ -210,3 +211,4 @@ class WindtunnelCloud:
         self.engine.close()
         await self.writer.close()
         self.store.close()
+        self.blobs.close()

@@ -21,12 +21,24 @@ if TYPE_CHECKING:
 
 
 class BlobRef(msgspec.Struct, frozen=True):
-    """A durable blob. sha256 is its name (hex); md5 hex; size in bytes; small ones live inside `inline`."""
+    """A durable blob. sha256 is its name (hex): of what lies on disk; md5 hex of the plaintext; size of the plaintext in bytes.
+
+    inline: a small one's bytes, which has no file. key: of a file its data key, sealed under the cloud's root key; of inline bytes
+    `SEALED` when they are sealed themselves. Empty: plaintext (what was staged in memory, and files of releases before encryption).
+    """
 
     sha256: str
     size: int
     md5: str
     inline: bytes | None = None
+    key: bytes = b""
+
+
+SEALED = b"1"
+
+
+class DamagedBlob(Exception):
+    """A blob is gone, cut short or altered: nothing of it may be handed on as if it were whole."""
 
 
 class Body(msgspec.Struct, frozen=True):
@@ -54,8 +66,17 @@ class BlobWriter(Protocol):
     def discard(self) -> None: ...
 
 
+class BlobReader(Protocol):
+    """An open blob. Not for two threads at once."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Exactly these bytes of the plaintext, proven to be what was written; DamagedBlob otherwise."""
+
+    def close(self) -> None: ...
+
+
 class Blobs(Protocol):
-    """Content-addressed files. Never called inside a write transaction except `small` and `read_inline`."""
+    """Content-addressed files of ciphertext. Inside a write transaction only `small`, `sealed` and `opened` are called."""
 
     def small(self, data: bytes) -> BlobRef:
         """A blob held inline by the record that refers to it (no file, no I/O): for up to INLINE_LIMIT bytes."""
@@ -64,13 +85,25 @@ class Blobs(Protocol):
 
     def writer(self) -> BlobWriter: ...
 
+    def sealed(self, ref: BlobRef) -> BlobRef:
+        """As it may stand in a record: inline bytes sealed under the root key (microseconds, no I/O)."""
+
+    def opened(self, ref: BlobRef) -> BlobRef:
+        """The inverse of `sealed`. Raises DamagedBlob."""
+
     def path(self, ref: BlobRef) -> Path:
-        """The file of a blob that is not inline."""
+        """The file of a blob that is not inline: ciphertext."""
+
+    def reader(self, ref: BlobRef) -> BlobReader:
+        """Open a blob. Raises DamagedBlob when it is gone."""
 
     def read(self, ref: BlobRef, offset: int = 0, length: int | None = None) -> bytes: ...
 
     def stream(self, ranges: BlobRange | Iterable[BlobRange]) -> Iterator[bytes]:
         """The bytes of an answer in chunks: s3 GetObject's `Body` is one range, or several for a multipart object."""
+
+    def close(self) -> None:
+        """No more will be written."""
 
 
 class Identity(Protocol):

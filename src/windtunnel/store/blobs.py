@@ -1,8 +1,9 @@
-"""Content-addressed files for object bodies and artifacts.
+"""Content-addressed files for object bodies and artifacts, encrypted at rest.
 
 Order of writes: the file first, fsynced and renamed into place, then the row that names it. A file that no row names is
 garbage from a crash between the two (or from a row that went) and is swept at start; a row never names a file that is not there.
-What is small never becomes a file: the row that refers to it holds it.
+What is small never becomes a file: the row that refers to it holds it, sealed.
+Invariant: a file's name is the SHA-256 of its bytes, which are ciphertext (store/cipher.py), so that damage is found without a key.
 """
 
 from __future__ import annotations
@@ -10,27 +11,61 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from io import FileIO
 from pathlib import Path
 
-from windtunnel.kernel.cloud import BlobRange, BlobRef
+from windtunnel.kernel.cloud import SEALED, BlobRange, BlobReader, BlobRef, DamagedBlob
+from windtunnel.kernel.sealing import Sealer, Unsealable
+from windtunnel.store.cipher import ChunkedReader, ChunkedWriter, InlineReader, PlainReader
 
 INLINE_LIMIT = 16 * 1024
 CHUNK = 256 * 1024
+_INLINE = b"blob"
+_ASIDE = 256 * 1024
+"""From here on MD5, the slowest of what a body goes through, runs beside the rest."""
 
 
 class FileBlobs:
-    """Blobs under one directory: `ab/abcdef…`, plus `tmp/` for those being written."""
+    """Blobs under one directory: `ab/abcdef…`, plus `tmp/` for those being written. sealer: asked for when first needed."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, sealer: Callable[[], Sealer]) -> None:
         self.root = root
+        self.make_sealer = sealer
         self._tmp = root / "tmp"
         self._tmp.mkdir(parents=True, exist_ok=True)
         self._known_dirs: set[str] = set()
+        self._sealer: Sealer | None = None
+        self._digesters: ThreadPoolExecutor | None = None
+
+    @property
+    def sealer(self) -> Sealer:
+        if self._sealer is None:
+            self._sealer = self.make_sealer()
+        return self._sealer
+
+    @property
+    def digesters(self) -> ThreadPoolExecutor:
+        if self._digesters is None:
+            self._digesters = ThreadPoolExecutor(2, thread_name_prefix="md5")
+        return self._digesters
 
     def small(self, data: bytes) -> BlobRef:
         return BlobRef(hashlib.sha256(data).hexdigest(), len(data), hashlib.md5(data, usedforsecurity=False).hexdigest(), data)
+
+    def sealed(self, ref: BlobRef) -> BlobRef:
+        if ref.inline is None or ref.key:
+            return ref
+        return BlobRef("", ref.size, ref.md5, self.sealer.seal(ref.inline, _INLINE), SEALED)
+
+    def opened(self, ref: BlobRef) -> BlobRef:
+        if ref.inline is None or not ref.key:
+            return ref
+        try:
+            return BlobRef(ref.sha256, ref.size, ref.md5, self.sealer.unseal(ref.inline, _INLINE))
+        except Unsealable as error:
+            raise DamagedBlob(f"inline bytes: {error}") from None
 
     def put(self, data: bytes) -> BlobRef:
         """Inline when small, else a durable file."""
@@ -44,28 +79,33 @@ class FileBlobs:
     def path(self, ref: BlobRef) -> Path:
         return self.root / ref.sha256[:2] / ref.sha256
 
-    def read(self, ref: BlobRef, offset: int = 0, length: int | None = None) -> bytes:
+    def reader(self, ref: BlobRef) -> BlobReader:
         if ref.inline is not None:
-            return ref.inline[offset:] if length is None else ref.inline[offset : offset + length]
-        with self.path(ref).open("rb") as file:
-            file.seek(offset)
-            return file.read() if length is None else file.read(length)
+            return InlineReader(self.opened(ref).inline or b"")
+        try:
+            key = self.sealer.unseal(ref.key, file_context(ref.sha256)) if ref.key else b""
+            file = os.open(self.path(ref), os.O_RDONLY)
+        except (OSError, Unsealable) as error:
+            raise DamagedBlob(f"{ref.sha256}: {error}") from None
+        return ChunkedReader(file, ref, key) if key else PlainReader(file, ref)
+
+    def read(self, ref: BlobRef, offset: int = 0, length: int | None = None) -> bytes:
+        reader = self.reader(ref)
+        try:
+            left = max(0, ref.size - offset)
+            return reader.read(offset, left if length is None else min(length, left))
+        finally:
+            reader.close()
 
     def stream(self, ranges: BlobRange | Iterable[BlobRange], size: int = CHUNK) -> Iterator[bytes]:
         """The bytes of these ranges one after the other, in chunks of at most `size`: flat memory for any length."""
         for part in [ranges] if isinstance(ranges, BlobRange) else ranges:
-            if part.ref.inline is not None:
-                yield part.ref.inline[part.offset : part.offset + part.length]
-                continue
-            left = part.length
-            with self.path(part.ref).open("rb", buffering=0) as file:
-                file.seek(part.offset)
-                while left:
-                    data = file.read(min(size, left))
-                    if not data:
-                        raise OSError(f"blob {part.ref.sha256} is shorter than its record says")
-                    left -= len(data)
-                    yield data
+            reader = self.reader(part.ref)
+            try:
+                for at in range(part.offset, part.offset + part.length, size):
+                    yield reader.read(at, min(size, part.offset + part.length - at))
+            finally:
+                reader.close()
 
     def directory(self, name: str) -> Path:
         """A blob's directory, made durable before anything is renamed into it."""
@@ -86,46 +126,80 @@ class FileBlobs:
                     removed += 1
         return removed
 
+    def close(self) -> None:
+        if self._digesters is not None:
+            self._digesters.shutdown()
+
+
+def file_context(name: str) -> bytes:
+    """For what a file's data key is sealed: that file alone."""
+    return b"blob/" + name.encode()
+
 
 class FileBlobWriter:
-    """Hashes on the way; keeps what is small in memory and streams what is not into a temporary file."""
+    """Hashes and encrypts on the way; keeps what is small in memory and streams what is not into a temporary file."""
 
     def __init__(self, blobs: FileBlobs) -> None:
         self._blobs = blobs
         self._path: Path | None = None
         self._file: FileIO | None = None
         self._held = bytearray()
-        self._sha = hashlib.sha256()
+        self._key = b""
+        self._cipher: ChunkedWriter | None = None
         self._md5 = hashlib.md5(usedforsecurity=False)
+        self._digesting: Future[None] | None = None
+        self._sha = hashlib.sha256()
         self._size = 0
 
     def write(self, data: bytes) -> None:
-        self._sha.update(data)
-        self._md5.update(data)
         self._size += len(data)
-        if self._file is not None:
-            _write_all(self._file, data)
+        self._digest(data)
+        if self._cipher is not None:
+            self._out(self._cipher.update(data))
         elif self._size <= INLINE_LIMIT:
             self._held += data
         else:
+            self._key = secrets.token_bytes(32)
+            self._cipher = ChunkedWriter(self._key)
             self._path = self._blobs._tmp / secrets.token_hex(16)
             self._file = FileIO(self._path, "w")
-            _write_all(self._file, bytes(self._held))
-            _write_all(self._file, data)
+            self._out(self._cipher.update(bytes(self._held) + data))
             self._held.clear()
 
+    def _digest(self, data: bytes) -> None:
+        self._digested()
+        if len(data) < _ASIDE:
+            self._md5.update(data)
+        else:
+            self._digesting = self._blobs.digesters.submit(self._md5.update, data)
+
+    def _digested(self) -> None:
+        if self._digesting is not None:
+            self._digesting.result()
+            self._digesting = None
+
+    def _out(self, data: bytes) -> None:
+        if self._file is not None and data:
+            self._sha.update(data)
+            _write_all(self._file, data)
+
     def finish(self) -> BlobRef:
-        name, md5 = self._sha.hexdigest(), self._md5.hexdigest()
-        if self._file is None or self._path is None:
-            return BlobRef(name, self._size, md5, bytes(self._held))
+        self._digested()
+        md5 = self._md5.hexdigest()
+        if self._file is None or self._path is None or self._cipher is None:
+            held = bytes(self._held)
+            return BlobRef(hashlib.sha256(held).hexdigest(), self._size, md5, held)
+        self._out(self._cipher.finish())
+        name = self._sha.hexdigest()
         os.fsync(self._file.fileno())
         self._file.close()
         directory = self._blobs.directory(name[:2])
         os.replace(self._path, directory / name)
         _fsync_directory(directory)
-        return BlobRef(name, self._size, md5)
+        return BlobRef(name, self._size, md5, None, self._blobs.sealer.seal(self._key, file_context(name)))
 
     def discard(self) -> None:
+        self._digested()
         if self._file is not None and self._path is not None:
             self._file.close()
             self._path.unlink(missing_ok=True)

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from windtunnel.kernel.cloud import BlobRange
+from windtunnel.kernel.cloud import BlobRange, DamagedBlob
 from windtunnel.kernel.errors import AwsError
 from windtunnel.wire.core import MAX_BODY, Answer, Core, Request, Streamed
 
@@ -22,6 +21,8 @@ MAX_HEADERS = 128
 MAX_HEADER_BYTES = 64 * 1024
 MAX_TARGET = 16 * 1024
 CHUNK = 1 << 20
+SMALL = 64 * 1024
+"""Up to here bytes are read on the loop."""
 IDLE_SECONDS = 60.0
 """How long a client may leave a request's body unfinished without sending anything."""
 
@@ -59,7 +60,7 @@ class HttpEdge:
             answer = await self._answer(request, receive)
         except ClientLeft:
             return
-        await _send_answer(send, answer, self._core, request.method == "HEAD")
+        await _send_answer(send, answer, self._core, request)
 
     async def _answer(self, request: Request, receive: Receive) -> Answer:
         message = await receive()
@@ -153,7 +154,8 @@ async def _send_plain(send: Send, status: int, body: bytes) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def _send_answer(send: Send, answer: Answer, core: Core, head: bool) -> None:
+async def _send_answer(send: Send, answer: Answer, core: Core, request: Request) -> None:
+    head = request.method == "HEAD"
     if isinstance(answer, tuple):
         status, headers, body = answer
         if body and not head and not any(name == b"content-length" for name, _ in headers):
@@ -161,29 +163,41 @@ async def _send_answer(send: Send, answer: Answer, core: Core, head: bool) -> No
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
         return
+    parts = [] if head else answer.body if isinstance(answer.body, list) else [answer.body]
+    pieces = _pieces(core, parts)
+    try:
+        # The first bytes are proven before the status is said: a blob that is gone or altered is an error that clients can read.
+        first = await anext(pieces, b"")
+    except DamagedBlob as error:
+        await _send_answer(send, core.damaged(request, error), core, request)
+        return
     await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-    if not head:
-        for part in answer.body if isinstance(answer.body, list) else [answer.body]:
-            await _send_range(send, core, part)
+    try:
+        if first:
+            await send({"type": "http.response.body", "body": first, "more_body": True})
+        async for data in pieces:
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+    except DamagedBlob as error:
+        core.damaged(request, error)
+        raise ConnectionError("the stored object is damaged") from None
+    finally:
+        await pieces.aclose()
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _send_range(send: Send, core: Core, part: BlobRange) -> None:
-    """A part of a blob, in chunks read off the loop, so that a slow disk stops nobody else."""
-    if part.ref.inline is not None:
-        await send({"type": "http.response.body", "body": part.ref.inline[part.offset : part.offset + part.length], "more_body": True})
-        return
-    file = await core.in_thread(lambda: os.open(core.blob_path(part), os.O_RDONLY))
-    try:
-        offset, left = part.offset, part.length
-        while left:
-            want = min(CHUNK, left)
-            data = os.pread(file, want, offset) if want <= 65536 else await core.in_thread(partial(os.pread, file, want, offset))
-            if not data:
-                log.error("blob %s is shorter than its row says", part.ref.sha256)
-                raise ConnectionError("the stored object is damaged")
-            await send({"type": "http.response.body", "body": data, "more_body": True})
-            offset += len(data)
-            left -= len(data)
-    finally:
-        os.close(file)
+async def _pieces(core: Core, parts: list[BlobRange]) -> AsyncGenerator[bytes, None]:
+    """The bytes of these ranges, read and decrypted off the loop, so that a slow disk stops nobody else."""
+    for part in parts:
+        if part.length <= SMALL or part.ref.inline is not None:
+            reader = core.blob_reader(part)
+        else:
+            reader = await core.in_thread(partial(core.blob_reader, part))
+        try:
+            offset, left = part.offset, part.length
+            while left:
+                want = min(CHUNK, left)
+                yield reader.read(offset, want) if want <= SMALL else await core.in_thread(partial(reader.read, offset, want))
+                offset += want
+                left -= want
+        finally:
+            reader.close()

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from hashlib import sha256
 from typing import Any, Protocol
 
-from windtunnel.kernel.cloud import BlobRange, BlobWriter, Body, Cloud
+from windtunnel.kernel.cloud import BlobRange, BlobReader, BlobWriter, Body, Cloud, DamagedBlob
 from windtunnel.kernel.context import Context, RequestInfo, Wait
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.principal import Credential, Principal
@@ -173,8 +173,13 @@ class Core:
     def in_thread(self, work: Callable[[], Any]) -> Awaitable[Any]:
         return self._backend.in_thread(work)
 
-    def blob_path(self, part: BlobRange) -> str:
-        return str(self._cloud.blobs.path(part.ref))
+    def blob_reader(self, part: BlobRange) -> BlobReader:
+        return self._cloud.blobs.reader(part.ref)
+
+    def damaged(self, request: Request, error: DamagedBlob) -> Response:
+        """What was stored cannot be given back: said, and logged, in place of bytes that may be wrong."""
+        log.error("%s %s: the stored bytes are damaged: %s", request.method, request.raw_path, error)
+        return self.refuse(request, _damaged())
 
     # -- a request ----------------------------------------------------------------------------------------------------
 
@@ -188,6 +193,8 @@ class Core:
             return self._run(request, plan, route, principal, region)
         except AwsError as error:
             return self.refuse(request, error)
+        except DamagedBlob as error:
+            return self.damaged(request, error)
         except Exception:  # the wire's edge
             log.exception("%s %s", request.method, request.raw_path)
             return self.refuse(request, _internal())
@@ -318,6 +325,8 @@ class Core:
             return await work
         except AwsError as error:
             return self.refuse(request, error)
+        except DamagedBlob as error:
+            return self.damaged(request, error)
         except Exception:  # the wire's edge, for work that left the loop turn
             log.exception("%s %s", request.method, request.raw_path)
             return self.refuse(request, _internal())
@@ -415,6 +424,7 @@ class Stager:
         self._verified = verified
         self._reader = body_reader(verified, request.head)
         self._writer = core.blob_writer()
+        self._digest = sha256() if verified.payload == "hash" else None
         self._pending: list[bytes] = []
         self._size = 0
 
@@ -427,15 +437,16 @@ class Stager:
     def _flush(self) -> None:
         data = b"".join(self._pending)
         self._pending, self._size = [], 0
+        if self._digest is not None:
+            self._digest.update(data)
         self._writer.write(self._reader.feed(data))
 
     def _finish(self) -> Body:
         self._flush()
         self._writer.write(self._reader.finish())
-        ref = self._writer.finish()
-        if self._verified.payload == "hash":
-            check_body(self._verified, ref.sha256)
-        return Body(ref, tuple(self._reader.checksums))
+        if self._digest is not None:
+            check_body(self._verified, self._digest.hexdigest())
+        return Body(self._writer.finish(), tuple(self._reader.checksums))
 
     async def finish(self) -> Body:
         body: Body = await self._core.in_thread(self._finish)
@@ -470,6 +481,10 @@ def _denied(route: Route, error: AwsError) -> AwsError:
         code = rules.access_denied_code if rules else "AccessDeniedException"
         return AwsError(code, error.message, status=None if route.protocol == "rest-json" else 400)
     return AwsError("AccessDenied", error.message, status=403)
+
+
+def _damaged() -> AwsError:
+    return AwsError("InternalError", "We encountered an internal error. Please try again.", status=500)
 
 
 def _internal() -> AwsError:
