@@ -164,8 +164,8 @@ def test_tags_ownership_and_encryption_are_set_and_removed(cloud: InProcessCloud
     assert refusal(cloud, "PutBucketAcl", acl="public-read") == "NotImplemented"
     on_box(cloud, "DeleteBucketOwnershipControls")
     assert refusal(cloud, "GetBucketOwnershipControls") == "OwnershipControlsNotFoundError"
-    kms = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}]}
-    assert refusal(cloud, "PutBucketEncryption", server_side_encryption_configuration=kms) == "NotImplemented"
+    dsse = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms:dsse"}}]}
+    assert refusal(cloud, "PutBucketEncryption", server_side_encryption_configuration=dsse) == "NotImplemented"
     assert refusal(cloud, "PutBucketVersioning", versioning_configuration={}) == "IllegalVersioningConfigurationException"
 
 

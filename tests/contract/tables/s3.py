@@ -53,6 +53,8 @@ ERRORS = {
     "IllegalLocationConstraintException",
     "IllegalVersioningConfigurationException",
     "IncompleteBody",
+    "InternalError",
+    "InvalidEncryptionAlgorithmError",
     "InvalidArgument",
     "InvalidBucketAclWithBlockPublicAccessError",
     "InvalidBucketName",

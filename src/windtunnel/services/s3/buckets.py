@@ -37,7 +37,7 @@ class AccessBlock(msgspec.Struct, frozen=True, rename="pascal"):
     restrict_public_buckets: bool = True
 
 
-class Bucket(Record, kw_only=True):
+class Bucket(Record, kw_only=True, omit_defaults=True):
     """A bucket with its configuration. versioning: "" until it was first enabled. tags, access_block, ownership: None when deleted."""
 
     KIND: ClassVar[str] = "s3.bucket"
@@ -55,7 +55,11 @@ class Bucket(Record, kw_only=True):
     access_block: AccessBlock | None = AccessBlock()
     ownership: Ownership | None = "BucketOwnerEnforced"
     tags: dict[str, str] | None = None
+    sse_algorithm: str = "AES256"
+    sse_key: str = ""
+    """The KMS key of the default encryption as it was given; empty for the AWS managed one."""
     bucket_key: bool = False
+    blocks_customer_keys: bool = False
     event_bridge: bool = False
 
     def key(self) -> str:

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.services.s3.buckets import Bucket, tag_map
+from windtunnel.services.s3.encryption import told
 from windtunnel.services.s3.objects import MAX_OBJECT_TAGS, Described, Version, check_metadata
 
 HEADERS = {
@@ -23,8 +24,6 @@ HEADERS = {
 """Argument -> member, for what is kept as it came."""
 DESCRIBING = "ContentType CacheControl ContentDisposition ContentEncoding ContentLanguage Expires Metadata{} StorageClass Tagging ACL"
 """The members that `described_by` takes; ACL is `checked_acl`'s."""
-SSE = {"ServerSideEncryption": "AES256"}
-"""SSE-S3 is what every object has."""
 _DEFAULT_TYPE = "binary/octet-stream"
 _AT_HAND = frozenset({"STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "REDUCED_REDUNDANCY"})
 """Storage classes whose objects can be read at once; the others would need restoring."""
@@ -94,7 +93,7 @@ def read_headers(bucket: Bucket, version: Version) -> dict[str, Any]:
         "AcceptRanges": "bytes",
         "LastModified": version.modified,
         "ETag": quoted(version.etag),
-        "ServerSideEncryption": "AES256",
+        **told(version.encryption),
         **described.headers,
         **version_headers(bucket, version),
     }

@@ -22,31 +22,15 @@ from windtunnel.kernel.cloud import BlobRange, BlobRef, DamagedBlob
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.services.s3.buckets import Bucket
+from windtunnel.services.s3.objects import Encryption
 
 S3, KMS, CUSTOMER = "AES256", "aws:kms", "customer"
 MANAGED = "alias/aws/s3"
-SSE_MEMBERS = "ServerSideEncryption SSEKMSKeyId SSEKMSEncryptionContext BucketKeyEnabled SSECustomerAlgorithm SSECustomerKey SSECustomerKeyMD5"
+SSE_MEMBERS = (
+    "ServerSideEncryption SSEKMSKeyId SSEKMSEncryptionContext BucketKeyEnabled SSECustomerAlgorithm SSECustomerKey SSECustomerKeyMD5"
+)
 CUSTOMER_MEMBERS = "SSECustomerAlgorithm SSECustomerKey SSECustomerKeyMD5"
 _NONCE = 12
-
-
-class Encryption(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How an object is encrypted when not by SSE-S3 alone. kind: KMS or CUSTOMER; key: the KMS key's ARN, or the customer key's MD5.
-
-    wrapped: the data key, by KMS or under the customer's key. context: what the client added to the encryption context.
-    """
-
-    kind: str
-    key: str
-    wrapped: bytes
-    arn: str = ""
-    """The `aws:s3:arn` of the encryption context: the object's, or the bucket's with a bucket key."""
-    context: dict[str, str] = {}
-    bucket_key: bool = False
-
-    @property
-    def kms_context(self) -> dict[str, str]:
-        return {**self.context, "aws:s3:arn": self.arn}
 
 
 class Keyed(NamedTuple):
@@ -70,7 +54,13 @@ def customer_key(args: Mapping[str, Any], prefix: str = "") -> CustomerKey | Non
     if algorithm is None and key is None and md5 is None:
         return None
     if algorithm is None or key is None or md5 is None:
-        what = "an appropriate secret key" if key is None else "a valid encryption algorithm" if algorithm is None else "the client calculated MD5 hash of the secret key"
+        what = (
+            "an appropriate secret key"
+            if key is None
+            else "a valid encryption algorithm"
+            if algorithm is None
+            else "the client calculated MD5 hash of the secret key"
+        )
         raise AwsError("InvalidArgument", f"Requests specifying Server Side Encryption with Customer provided keys must provide {what}.")
     if algorithm != "AES256":
         raise AwsError(
@@ -94,9 +84,13 @@ def for_new(ctx: Context, bucket: Bucket, key: str, args: Mapping[str, Any], ope
     asked, customer = args.get("server_side_encryption"), customer_key(args)
     if customer is not None:
         if asked is not None:
-            raise AwsError("InvalidArgument", "Server Side Encryption with Customer provided key is incompatible with the encryption method specified")
+            raise AwsError(
+                "InvalidArgument", "Server Side Encryption with Customer provided key is incompatible with the encryption method specified"
+            )
         if bucket.blocks_customer_keys:
-            raise AwsError("AccessDenied", "The bucket blocks uploads that use server-side encryption with customer provided keys (SSE-C).", status=403)
+            raise AwsError(
+                "AccessDenied", "The bucket blocks uploads that use server-side encryption with customer provided keys (SSE-C).", status=403
+            )
         data_key = secrets.token_bytes(32)
         return Keyed(Encryption(CUSTOMER, customer.md5, _encrypt(customer.key, data_key)), data_key)
     kms_key = args.get("ssekms_key_id")
@@ -207,20 +201,22 @@ def kept(ctx: Context, ref: BlobRef, data_key: bytes | None) -> BlobRef:
 
 
 def wrapped(ref: BlobRef, data_key: bytes | None) -> BlobRef:
-    """A sealed blob under an object's data key. Files of releases before encryption have no key that could be wrapped."""
+    """A sealed blob under an object's data key."""
     if data_key is None:
         return ref
     if ref.inline is not None:
         return BlobRef(ref.sha256, ref.size, "", _encrypt(data_key, ref.inline), ref.key)
-    return BlobRef(ref.sha256, ref.size, "", None, _encrypt(data_key, ref.key)) if ref.key else ref
+    if not ref.key:
+        raise not_built("s3", "CopyObject", "a KMS or customer key for an object that was stored before encryption at rest")
+    return BlobRef(ref.sha256, ref.size, "", None, _encrypt(data_key, ref.key))
 
 
 def unwrapped(ref: BlobRef, data_key: bytes | None) -> BlobRef:
-    if data_key is None:
+    if data_key is None or not ref.key:
         return ref
     if ref.inline is not None:
         return BlobRef(ref.sha256, ref.size, ref.md5, _decrypt(data_key, ref.inline), ref.key)
-    return BlobRef(ref.sha256, ref.size, ref.md5, None, _decrypt(data_key, ref.key)) if ref.key else ref
+    return BlobRef(ref.sha256, ref.size, ref.md5, None, _decrypt(data_key, ref.key))
 
 
 def readable(ctx: Context, content: Sequence[BlobRange], data_key: bytes | None) -> list[BlobRange]:

@@ -80,6 +80,8 @@ def on_new_object(
     found = the_bucket(ctx, bucket, expected_bucket_owner)
     context: dict[str, Any] = {
         "s3:x-amz-server-side-encryption": args.get("server_side_encryption"),
+        "s3:x-amz-server-side-encryption-aws-kms-key-id": args.get("ssekms_key_id"),
+        "s3:x-amz-server-side-encryption-customer-algorithm": args.get("sse_customer_algorithm"),
         "s3:x-amz-storage-class": args.get("storage_class"),
         "s3:x-amz-acl": acl,
         "s3:if-match": args.get("if_match"),

@@ -23,10 +23,30 @@ MAX_OBJECT_TAGS = 10
 NULL = "null"
 _LAST_NUMBER = 10**12
 
+
+class Encryption(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How an object is encrypted when not by SSE-S3 alone. kind: `aws:kms` or `customer`; key: the KMS key's ARN, or the customer key's MD5.
+
+    wrapped: the data key, by KMS or under the customer's key. context: what the client added to KMS's encryption context.
+    """
+
+    kind: str
+    key: str
+    wrapped: bytes
+    arn: str = ""
+    """The `aws:s3:arn` of the encryption context: the object's, or the bucket's with a bucket key."""
+    context: dict[str, str] = {}
+    bucket_key: bool = False
+
+    @property
+    def kms_context(self) -> dict[str, str]:
+        return {**self.context, "aws:s3:arn": self.arn}
+
+
 ChecksumType = Literal["FULL_OBJECT", "COMPOSITE"]
 
 
-class PartInfo(msgspec.Struct, frozen=True):
+class PartInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     """A part of a multipart object: where it ends follows from the sizes of those before it. checksums: base64 by algorithm."""
 
     number: int
@@ -34,7 +54,7 @@ class PartInfo(msgspec.Struct, frozen=True):
     checksums: dict[str, str] = {}
 
 
-class Described(msgspec.Struct, kw_only=True, frozen=True):
+class Described(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     """What a client says of an object beside its bytes.
 
     headers: the model's member names (`ContentType`, …); expires: the header as it was sent.
@@ -47,7 +67,7 @@ class Described(msgspec.Struct, kw_only=True, frozen=True):
     storage_class: str = "STANDARD"
 
 
-class Version(Record, kw_only=True):
+class Version(Record, kw_only=True, omit_defaults=True):
     """One version of an object, or a delete marker.
 
     content: the bytes, as ranges of blobs in order. etag: without its quotes. checksums: base64 by algorithm (`CRC32`).
@@ -70,6 +90,8 @@ class Version(Record, kw_only=True):
     parts: list[PartInfo] = []
     content: list[BlobRange] = []
     upload: str = ""
+    encryption: Encryption | None = None
+    """None: by SSE-S3 alone, as every object is at least."""
 
     def key(self) -> str:
         raise TypeError("a version is stored as current or noncurrent")
@@ -80,7 +102,7 @@ def blob_names(version: Any) -> Iterable[str]:
     return {piece.ref.sha256 for piece in version.content if piece.ref.inline is None}
 
 
-class Current(Version, kw_only=True):
+class Current(Version, kw_only=True, omit_defaults=True):
     """The version that a plain GET sees."""
 
     KIND: ClassVar[str] = "s3.object"
@@ -90,7 +112,7 @@ class Current(Version, kw_only=True):
         return object_key(self.bucket, self.name)
 
 
-class Noncurrent(Version, kw_only=True):
+class Noncurrent(Version, kw_only=True, omit_defaults=True):
     """A version that a newer one has replaced."""
 
     KIND: ClassVar[str] = "s3.noncurrent"

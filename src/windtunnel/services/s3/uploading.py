@@ -14,13 +14,13 @@ from windtunnel.kernel.cloud import BlobRange
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.records import Record, RecordScope, Tx
 from windtunnel.services.s3 import checksums
-from windtunnel.services.s3.objects import ChecksumType, Described, PartInfo, blob_names
+from windtunnel.services.s3.objects import ChecksumType, Described, Encryption, PartInfo, blob_names
 
 MIN_PART = 5 * 1024 * 1024
 MAX_PART_NUMBER = 10_000
 
 
-class Upload(Record, kw_only=True):
+class Upload(Record, kw_only=True, omit_defaults=True):
     """What CreateMultipartUpload said. id begins with its time, so that the uploads of a key are kept in order of their start."""
 
     KIND: ClassVar[str] = "s3.upload"
@@ -34,12 +34,13 @@ class Upload(Record, kw_only=True):
     described: Described
     algorithm: str = ""
     checksum_type: ChecksumType = "FULL_OBJECT"
+    encryption: Encryption | None = None
 
     def key(self) -> str:
         return upload_key(self.bucket, self.name, self.id)
 
 
-class Part(Record, kw_only=True):
+class Part(Record, kw_only=True, omit_defaults=True):
     """An uploaded part. etag: without quotes."""
 
     KIND: ClassVar[str] = "s3.part"

@@ -9,6 +9,7 @@ from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.registry import reads, writes
 from windtunnel.services.s3.buckets import MAX_BUCKET_TAGS, owner, tag_map, tag_set
+from windtunnel.services.s3.encryption import KMS, S3
 from windtunnel.services.s3.guard import on_bucket, the_bucket
 
 PUT = "Bucket ExpectedBucketOwner ContentMD5 ChecksumAlgorithm"
@@ -74,7 +75,7 @@ def delete_bucket_tagging(ctx: Context, bucket: str, **_: Any) -> Reply:
     return {}
 
 
-# -- encryption: S3-managed keys only -----------------------------------------------------------------------------------
+# -- default encryption -------------------------------------------------------------------------------------------------
 
 _RULE = "ServerSideEncryptionConfiguration.Rules[]"
 
@@ -83,18 +84,30 @@ _RULE = "ServerSideEncryptionConfiguration.Rules[]"
     "s3",
     "PutBucketEncryption",
     authorize=on_bucket("PutEncryptionConfiguration"),
-    acts=f"{PUT} {_RULE}.ApplyServerSideEncryptionByDefault.SSEAlgorithm",
-    descriptive=f"{_RULE}.BucketKeyEnabled",
+    acts=f"{PUT} {_RULE}.ApplyServerSideEncryptionByDefault.SSEAlgorithm {_RULE}.ApplyServerSideEncryptionByDefault.KMSMasterKeyID"
+    f" {_RULE}.BucketKeyEnabled {_RULE}.BlockedEncryptionTypes.EncryptionType[]",
 )
 def put_bucket_encryption(ctx: Context, bucket: str, server_side_encryption_configuration: dict[str, Any], **_: Any) -> Reply:
     found = the_bucket(ctx, bucket)
     rules = server_side_encryption_configuration.get("Rules") or []
     if len(rules) != 1:
         raise malformed()
-    algorithm = rules[0].get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm", "AES256")
-    if algorithm != "AES256":
+    default = rules[0].get("ApplyServerSideEncryptionByDefault", {})
+    algorithm, key = default.get("SSEAlgorithm", S3), default.get("KMSMasterKeyID", "")
+    if algorithm in ("aws:kms:dsse", "aws:fsx"):
         raise not_built("s3", "PutBucketEncryption", f"SSEAlgorithm {algorithm}")
+    if algorithm not in (S3, KMS):
+        raise malformed()
+    if key and algorithm != KMS:
+        raise AwsError(
+            "InvalidArgument",
+            "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse",
+            extra={"ArgumentName": "ApplyServerSideEncryptionByDefault", "ArgumentValue": algorithm},
+        )
+    found.sse_algorithm, found.sse_key = algorithm, key
     found.bucket_key = bool(rules[0].get("BucketKeyEnabled", False))
+    blocked = rules[0].get("BlockedEncryptionTypes", {}).get("EncryptionType") or []
+    found.blocks_customer_keys = "SSE-C" in blocked
     ctx.tx.put(found)
     return {}
 
@@ -102,7 +115,10 @@ def put_bucket_encryption(ctx: Context, bucket: str, server_side_encryption_conf
 @reads("s3", "GetBucketEncryption", authorize=on_bucket("GetEncryptionConfiguration"), acts=GET)
 def get_bucket_encryption(ctx: Context, bucket: str, **_: Any) -> Reply:
     found = the_bucket(ctx, bucket)
-    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": found.bucket_key}
+    default = {"SSEAlgorithm": found.sse_algorithm} | ({"KMSMasterKeyID": found.sse_key} if found.sse_key else {})
+    rule: Reply = {"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": found.bucket_key}
+    if found.blocks_customer_keys:
+        rule["BlockedEncryptionTypes"] = {"EncryptionType": ["SSE-C"]}
     return {"ServerSideEncryptionConfiguration": {"Rules": [rule]}}
 
 
@@ -110,7 +126,7 @@ def get_bucket_encryption(ctx: Context, bucket: str, **_: Any) -> Reply:
 def delete_bucket_encryption(ctx: Context, bucket: str, **_: Any) -> Reply:
     """Back to the default, which is SSE-S3 for every bucket."""
     found = the_bucket(ctx, bucket)
-    found.bucket_key = False
+    found.sse_algorithm, found.sse_key, found.bucket_key, found.blocks_customer_keys = S3, "", False, False
     ctx.tx.put(found)
     return {}
 

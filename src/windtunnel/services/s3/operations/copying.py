@@ -11,6 +11,7 @@ import re
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from windtunnel.kernel.cloud import BlobRange
 from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.registry import writes
@@ -18,7 +19,6 @@ from windtunnel.services.s3 import checksums, notify
 from windtunnel.services.s3.conditions import check_read, check_write
 from windtunnel.services.s3.describing import (
     DESCRIBING,
-    SSE,
     checked_acl,
     described_by,
     quoted,
@@ -26,8 +26,9 @@ from windtunnel.services.s3.describing import (
     tags_of_header,
     version_headers,
 )
+from windtunnel.services.s3.encryption import CUSTOMER_MEMBERS, SSE_MEMBERS, customer_key, for_new, for_old, readable, rewrapped, told
 from windtunnel.services.s3.guard import find_version, need, on_new_object, on_object, the_bucket
-from windtunnel.services.s3.objects import Current, Described, Version, check_key, cut, object_key
+from windtunnel.services.s3.objects import Current, Described, Encryption, Version, check_key, cut, object_key
 from windtunnel.services.s3.operations.reading import visible
 from windtunnel.services.s3.uploading import Part, check_part_number, the_upload
 from windtunnel.services.s3.versions import put_version
@@ -36,7 +37,9 @@ _SOURCE = (
     "Bucket Key CopySource CopySourceIfMatch CopySourceIfNoneMatch CopySourceIfModifiedSince CopySourceIfUnmodifiedSince"
     " ExpectedBucketOwner ExpectedSourceBucketOwner"
 )
+_SOURCE_KEY = " ".join(f"CopySource{member}" for member in CUSTOMER_MEMBERS.split())
 _RANGE = re.compile(r"bytes=([0-9]{1,19})-([0-9]{1,19})\Z")
+_REENCRYPTING = ("server_side_encryption", "ssekms_key_id", "sse_customer_algorithm", "bucket_key_enabled", "storage_class")
 MAX_COPY = 5 * 1024**3
 
 
@@ -44,6 +47,15 @@ class Source(NamedTuple):
     bucket: str
     key: str
     version_id: str | None
+
+
+class Opened(NamedTuple):
+    """A source that may be copied. data_key: of its encryption; told: what the answer says of it."""
+
+    source: Source
+    version: Version
+    data_key: bytes | None
+    told: Reply
 
 
 def source_of(copy_source: str) -> Source:
@@ -87,7 +99,7 @@ def on_part_copy(ctx: Context, copy_source: str, expected_source_bucket_owner: s
     return from_source(ctx, copy_source, expected_source_bucket_owner, tags=False) + on_object("PutObject")(ctx, **args)
 
 
-def read_source(ctx: Context, copy_source: str, asked: dict[str, Any]) -> tuple[Source, Version, Reply]:
+def read_source(ctx: Context, copy_source: str, asked: dict[str, Any]) -> Opened:
     """The version to copy after its conditions, and what the answer says of it."""
     source = source_of(copy_source)
     home = the_bucket(ctx, source.bucket)
@@ -100,15 +112,15 @@ def read_source(ctx: Context, copy_source: str, asked: dict[str, Any]) -> tuple[
         asked.get("copy_source_if_unmodified_since"),
         copying=True,
     )
-    return source, version, {"CopySourceVersionId": version.version_id} if home.versioning else {}
+    key = for_old(ctx, home.region, version.encryption, customer_key(asked, "copy_source_")).data_key
+    return Opened(source, version, key, {"CopySourceVersionId": version.version_id} if home.versioning else {})
 
 
 @writes(
     "s3",
     "CopyObject",
     authorize=on_copy,
-    acts=f"{_SOURCE} {DESCRIBING} MetadataDirective TaggingDirective ChecksumAlgorithm IfMatch IfNoneMatch",
-    default_only={**SSE, "BucketKeyEnabled": False},
+    acts=f"{_SOURCE} {DESCRIBING} {SSE_MEMBERS} {_SOURCE_KEY} MetadataDirective TaggingDirective ChecksumAlgorithm IfMatch IfNoneMatch",
 )
 def copy_object(
     ctx: Context,
@@ -124,15 +136,18 @@ def copy_object(
     home = the_bucket(ctx, bucket)
     check_key(key)
     checked_acl(home, acl, "CopyObject")
-    source, version, reply = read_source(ctx, copy_source, said)
+    source, version, old_key, reply = read_source(ctx, copy_source, said)
     if version.size > MAX_COPY:
         raise AwsError(
             "InvalidRequest", f"The specified copy source is larger than the maximum allowable size for a copy source: {MAX_COPY}"
         )
     described = _described(version, said)
-    if source == Source(bucket, key, None) and said.get("metadata_directive") != "REPLACE":
+    encryption, new_key = for_new(ctx, home, key, said, "CopyObject")
+    to_itself = source == Source(bucket, key, None) and said.get("metadata_directive") != "REPLACE"
+    if to_itself and not any(said.get(name) is not None for name in _REENCRYPTING):
         _refuse_copy_to_itself(version.described, described)
     check_write(key, ctx.tx.get(Current, object_key(bucket, key)), if_match, if_none_match)
+    content = rewrapped(ctx, version.content, old_key, new_key)
     copy = put_version(
         ctx,
         home,
@@ -142,17 +157,18 @@ def copy_object(
             number=0,
             modified=ctx.now,
             size=version.size,
-            etag=version.etag,
+            etag=_etag(version, content, encryption),
             described=described,
-            checksums=_checksums(version, checksum_algorithm),
-            content=version.content,
+            checksums=_checksums(ctx, version, content, new_key, checksum_algorithm),
+            content=content,
+            encryption=encryption,
         ),
     )
     notify.created(ctx, home, copy, "CopyObject")
     result: Reply = {"ETag": quoted(copy.etag), "LastModified": copy.modified}
     if copy.checksums:
         result |= {**checksums.members(copy.checksums), "ChecksumType": copy.checksum_type}
-    return {"CopyObjectResult": result, "ServerSideEncryption": "AES256", **reply, **version_headers(home, copy)}
+    return {"CopyObjectResult": result, **told(encryption), **reply, **version_headers(home, copy)}
 
 
 def _described(version: Version, said: dict[str, Any]) -> Described:
@@ -173,18 +189,29 @@ def _refuse_copy_to_itself(old: Described, new: Described) -> None:
         )
 
 
-def _checksums(version: Version, algorithm: str | None) -> dict[str, str]:
+def _etag(version: Version, content: list[BlobRange], encryption: Encryption | None) -> str:
+    """The source's, unless either is encrypted in a way by which it would be none of this content."""
+    if encryption is None and version.encryption is None:
+        return version.etag
+    if encryption is None and len(content) == 1 and content[0].ref.md5:
+        return content[0].ref.md5
+    return hashlib.md5(b"".join(piece.ref.inline or piece.ref.key for piece in content), usedforsecurity=False).hexdigest()
+
+
+def _checksums(ctx: Context, version: Version, content: list[BlobRange], data_key: bytes | None, algorithm: str | None) -> dict[str, str]:
     """The source's, where they are of the whole object; another algorithm would need the bytes to be read."""
     kept = version.checksums if version.checksum_type == "FULL_OBJECT" else {}
     if algorithm is None or algorithm in kept:
         return kept
-    inline = [piece.ref.inline for piece in version.content]
+    inline = [piece.ref.inline for piece in readable(ctx, content[:2], data_key)]
     if algorithm not in checksums.ALGORITHMS or len(inline) != 1 or inline[0] is None or len(inline[0]) != version.size:
         raise not_built("s3", "CopyObject", f"ChecksumAlgorithm {algorithm} for an object that has no such checksum")
     return {algorithm: checksums.encoded(checksums.digest(algorithm, inline[0]))}
 
 
-@writes("s3", "UploadPartCopy", authorize=on_part_copy, acts=f"{_SOURCE} CopySourceRange PartNumber UploadId")
+@writes(
+    "s3", "UploadPartCopy", authorize=on_part_copy, acts=f"{_SOURCE} {CUSTOMER_MEMBERS} {_SOURCE_KEY} CopySourceRange PartNumber UploadId"
+)
 def upload_part_copy(
     ctx: Context,
     bucket: str,
@@ -197,15 +224,21 @@ def upload_part_copy(
 ) -> Reply:
     check_part_number(part_number)
     upload = the_upload(ctx.tx, bucket, key, upload_id)
-    _, version, reply = read_source(ctx, copy_source, said)
+    _, version, old_key, reply = read_source(ctx, copy_source, said)
+    home = the_bucket(ctx, bucket)
+    new_key = for_old(ctx, home.region, upload.encryption, customer_key(said), writing=True).data_key
     start, size = _part_range(version, copy_source_range)
-    content = cut(version.content, start, size)
+    content = rewrapped(ctx, cut(version.content, start, size), old_key, new_key)
     entire = len(content) == 1 and content[0].length == content[0].ref.size
-    etag = content[0].ref.md5 if entire else hashlib.md5(f"{version.etag}:{start}+{size}".encode(), usedforsecurity=False).hexdigest()
+    etag = (
+        content[0].ref.md5
+        if entire and content[0].ref.md5
+        else hashlib.md5(f"{version.etag}:{start}+{size}".encode(), usedforsecurity=False).hexdigest()
+    )
     part = Part(upload=upload.id, number=part_number, size=size, etag=etag, modified=ctx.now, content=content)
     ctx.tx.put(part)
     result = {"ETag": quoted(etag), "LastModified": part.modified}
-    return {"CopyPartResult": result, "ServerSideEncryption": "AES256", **reply}
+    return {"CopyPartResult": result, **told(upload.encryption), **reply}
 
 
 def _part_range(version: Version, copy_source_range: str | None) -> tuple[int, int]:

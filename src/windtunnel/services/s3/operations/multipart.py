@@ -11,6 +11,7 @@ from windtunnel.kernel.registry import reads
 from windtunnel.services.s3 import checksums
 from windtunnel.services.s3.buckets import Bucket, owner
 from windtunnel.services.s3.describing import quoted
+from windtunnel.services.s3.encryption import CUSTOMER_MEMBERS
 from windtunnel.services.s3.guard import on_bucket, on_object, the_bucket
 from windtunnel.services.s3.objects import object_key
 from windtunnel.services.s3.uploading import Part, Upload, the_upload, upload_key
@@ -21,7 +22,7 @@ from windtunnel.services.s3.walk import LAST, CommonPrefix, Encoded, page_size, 
     "s3",
     "ListParts",
     authorize=on_object("ListMultipartUploadParts"),
-    acts="Bucket Key UploadId MaxParts PartNumberMarker ExpectedBucketOwner",
+    acts=f"Bucket Key UploadId MaxParts PartNumberMarker ExpectedBucketOwner {CUSTOMER_MEMBERS}",
     cost="scan",
 )
 def list_parts(

@@ -11,6 +11,7 @@ from windtunnel.services.s3 import checksums
 from windtunnel.services.s3.buckets import Bucket
 from windtunnel.services.s3.conditions import Window, check_read, window
 from windtunnel.services.s3.describing import read_headers, version_headers
+from windtunnel.services.s3.encryption import CUSTOMER_MEMBERS, customer_key, for_old, readable
 from windtunnel.services.s3.guard import check_version_id, deny_unless_may_list, find_version, on_object, the_bucket
 from windtunnel.services.s3.objects import Version, cut, no_such_key, no_such_version
 from windtunnel.services.s3.operations.configuration import full_control
@@ -48,25 +49,28 @@ def visible(ctx: Context, bucket: Bucket, key: str, version_id: str | None) -> V
     return version
 
 
-@reads("s3", "GetObject", authorize=on_object("GetObject", versioned=("GetObjectVersion",)), acts=_ASKED)
+@reads("s3", "GetObject", authorize=on_object("GetObject", versioned=("GetObjectVersion",)), acts=f"{_ASKED} {CUSTOMER_MEMBERS}")
 def get_object(ctx: Context, bucket: str, key: str, **asked: Any) -> Reply:
     """`Body` is the range of the blob that holds the bytes, or the list of them when there are several (a multipart object)."""
-    version, view, reply = _looked_at(ctx, bucket, key, asked)
-    pieces = cut(version.content, view.start, view.length)
+    version, view, reply, data_key = _looked_at(ctx, bucket, key, asked)
+    pieces = readable(ctx, cut(version.content, view.start, view.length), data_key)
     reply["Body"] = pieces[0] if len(pieces) == 1 else pieces
     if version.described.tags:
         reply["TagCount"] = len(version.described.tags)
     return reply
 
 
-@reads("s3", "HeadObject", authorize=on_object("GetObject", versioned=("GetObjectVersion",)), acts=_ASKED)
+@reads("s3", "HeadObject", authorize=on_object("GetObject", versioned=("GetObjectVersion",)), acts=f"{_ASKED} {CUSTOMER_MEMBERS}")
 def head_object(ctx: Context, bucket: str, key: str, **asked: Any) -> Reply:
     return _looked_at(ctx, bucket, key, asked)[2]
 
 
-def _looked_at(ctx: Context, bucket: str, key: str, asked: dict[str, Any]) -> tuple[Version, Window, Reply]:
+def _looked_at(ctx: Context, bucket: str, key: str, asked: dict[str, Any]) -> tuple[Version, Window, Reply, bytes | None]:
     home = the_bucket(ctx, bucket)
     version = visible(ctx, home, key, asked.get("version_id"))
+    data_key = None
+    if version.encryption is not None or asked.get("sse_customer_algorithm") is not None:
+        data_key = for_old(ctx, home.region, version.encryption, customer_key(asked)).data_key
     check_read(version, asked.get("if_match"), asked.get("if_none_match"), asked.get("if_modified_since"), asked.get("if_unmodified_since"))
     view = window(version, asked.get("range"), asked.get("part_number"))
     reply = read_headers(home, version) | {"ContentLength": view.length}
@@ -81,14 +85,14 @@ def _looked_at(ctx: Context, bucket: str, key: str, asked: dict[str, Any]) -> tu
         reply["PartsCount"] = len(version.parts)
     if asked.get("checksum_mode") == "ENABLED" and version.checksums and view.length == version.size:
         reply |= {**checksums.members(version.checksums), "ChecksumType": version.checksum_type}
-    return version, view, reply
+    return version, view, reply, data_key
 
 
 @reads(
     "s3",
     "GetObjectAttributes",
     authorize=on_object("GetObject", "GetObjectAttributes", versioned=("GetObjectVersion", "GetObjectVersionAttributes")),
-    acts="Bucket Key VersionId MaxParts PartNumberMarker ExpectedBucketOwner ObjectAttributes[]",
+    acts=f"Bucket Key VersionId MaxParts PartNumberMarker ExpectedBucketOwner ObjectAttributes[] {CUSTOMER_MEMBERS}",
 )
 def get_object_attributes(
     ctx: Context,
@@ -98,10 +102,12 @@ def get_object_attributes(
     version_id: str | None = None,
     max_parts: int | None = None,
     part_number_marker: str | int | None = None,
-    **_: Any,
+    **asked: Any,
 ) -> Reply:
     home = the_bucket(ctx, bucket)
     version = visible(ctx, home, key, version_id)
+    if version.encryption is not None:
+        for_old(ctx, home.region, version.encryption, customer_key(asked))
     reply: Reply = {"LastModified": version.modified, **version_headers(home, version)}
     if "ETag" in object_attributes:
         reply["ETag"] = version.etag

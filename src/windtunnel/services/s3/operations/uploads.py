@@ -11,7 +11,8 @@ from windtunnel.kernel.registry import writes
 from windtunnel.services.s3 import checksums, notify
 from windtunnel.services.s3.buckets import Bucket
 from windtunnel.services.s3.conditions import check_write
-from windtunnel.services.s3.describing import DESCRIBING, SSE, checked_acl, described_by, quoted, version_headers
+from windtunnel.services.s3.describing import DESCRIBING, checked_acl, described_by, quoted, version_headers
+from windtunnel.services.s3.encryption import CUSTOMER_MEMBERS, SSE_MEMBERS, customer_key, etag_of, for_new, for_old, kept, told
 from windtunnel.services.s3.guard import on_new_object, on_object, the_bucket
 from windtunnel.services.s3.objects import EMPTY, ChecksumType, Current, Version, check_key, object_key, whole
 from windtunnel.services.s3.operations.configuration import malformed
@@ -37,8 +38,7 @@ from windtunnel.services.s3.versions import put_version
     "s3",
     "CreateMultipartUpload",
     authorize=on_new_object,
-    acts=f"Bucket Key ExpectedBucketOwner {DESCRIBING} ChecksumAlgorithm ChecksumType",
-    default_only={**SSE, "BucketKeyEnabled": False},
+    acts=f"Bucket Key ExpectedBucketOwner {DESCRIBING} {SSE_MEMBERS} ChecksumAlgorithm ChecksumType",
 )
 def create_multipart_upload(
     ctx: Context,
@@ -62,9 +62,10 @@ def create_multipart_upload(
         described=described_by(said, "CreateMultipartUpload"),
         algorithm=algorithm,
         checksum_type=kind,
+        encryption=for_new(ctx, home, key, said, "CreateMultipartUpload").encryption,
     )
     ctx.tx.put(upload)
-    reply: Reply = {"Bucket": bucket, "Key": key, "UploadId": upload.id, "ServerSideEncryption": "AES256"}
+    reply: Reply = {"Bucket": bucket, "Key": key, "UploadId": upload.id, **told(upload.encryption)}
     return reply | ({"ChecksumAlgorithm": algorithm, "ChecksumType": kind} if algorithm else {})
 
 
@@ -84,7 +85,7 @@ def _checksum_plan(algorithm: str | None, kind: ChecksumType | None) -> tuple[st
     "s3",
     "UploadPart",
     authorize=on_object("PutObject"),
-    acts=f"{BODY} PartNumber UploadId",
+    acts=f"{BODY} PartNumber UploadId {CUSTOMER_MEMBERS}",
     body="stage",
 )
 def upload_part(
@@ -94,8 +95,9 @@ def upload_part(
     upload_id: str,
     part_number: int,
     body: Body | None = None,
-    **_: Any,
+    **said: Any,
 ) -> Reply:
+    home = the_bucket(ctx, bucket)
     check_part_number(part_number)
     upload = the_upload(ctx.tx, bucket, key, upload_id)
     staged = body or Body(EMPTY)
@@ -106,17 +108,18 @@ def upload_part(
             f"Checksum Type mismatch occurred, expected checksum Type: {upload.algorithm.lower()},"
             f" actual checksum Type: {next(iter(verified)).lower()}",
         )
+    ref = kept(ctx, staged.ref, for_old(ctx, home.region, upload.encryption, customer_key(said), writing=True).data_key)
     part = Part(
         upload=upload.id,
         number=part_number,
-        size=staged.ref.size,
-        etag=staged.ref.md5,
+        size=ref.size,
+        etag=etag_of(ref, upload.encryption),
         modified=ctx.now,
         checksums=verified,
-        content=[whole(staged.ref)],
+        content=[whole(ref)],
     )
     ctx.tx.put(part)
-    return {"ETag": quoted(part.etag), "ServerSideEncryption": "AES256", **checksums.members(verified)}
+    return {"ETag": quoted(part.etag), **told(upload.encryption), **checksums.members(verified)}
 
 
 _PART = "MultipartUpload.Parts[]"
@@ -188,6 +191,7 @@ def _assembled(ctx: Context, upload: Upload, parts: list[Part]) -> Current:
         parts=part_infos(parts),
         content=[piece for part in parts for piece in part.content if piece.length],
         upload=upload.id,
+        encryption=upload.encryption,
     )
 
 

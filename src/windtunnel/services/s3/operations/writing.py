@@ -9,7 +9,8 @@ from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.registry import writes
 from windtunnel.services.s3 import checksums, notify
 from windtunnel.services.s3.conditions import check_write
-from windtunnel.services.s3.describing import DESCRIBING, SSE, checked_acl, described_by, quoted, version_headers
+from windtunnel.services.s3.describing import DESCRIBING, checked_acl, described_by, quoted, version_headers
+from windtunnel.services.s3.encryption import SSE_MEMBERS, etag_of, for_new, kept, told
 from windtunnel.services.s3.guard import on_new_object, the_bucket
 from windtunnel.services.s3.objects import EMPTY, Current, check_key, object_key, whole
 from windtunnel.services.s3.versions import put_version
@@ -22,8 +23,7 @@ BODY = " ".join(["Bucket Key Body ContentLength ContentMD5 ChecksumAlgorithm Exp
     "s3",
     "PutObject",
     authorize=on_new_object,
-    acts=f"{BODY} {DESCRIBING} IfMatch IfNoneMatch",
-    default_only={**SSE, "BucketKeyEnabled": False},
+    acts=f"{BODY} {DESCRIBING} {SSE_MEMBERS} IfMatch IfNoneMatch",
     body="stage",
 )
 def put_object(
@@ -42,6 +42,8 @@ def put_object(
     staged = body or Body(EMPTY)
     if if_match is not None or if_none_match is not None:
         check_write(key, ctx.tx.get(Current, object_key(bucket, key)), if_match, if_none_match)
+    encryption, data_key = for_new(ctx, home, key, said, "PutObject")
+    ref = kept(ctx, staged.ref, data_key)
     version = put_version(
         ctx,
         home,
@@ -51,14 +53,15 @@ def put_object(
             number=0,
             modified=ctx.now,
             size=staged.ref.size,
-            etag=staged.ref.md5,
+            etag=etag_of(ref, encryption),
             described=described_by(said, "PutObject"),
             checksums=checksums.of_body(staged),
-            content=[whole(staged.ref)],
+            content=[whole(ref)],
+            encryption=encryption,
         ),
     )
     notify.created(ctx, home, version, "PutObject")
-    reply: Reply = {"ETag": quoted(version.etag), "ServerSideEncryption": "AES256", **version_headers(home, version)}
+    reply: Reply = {"ETag": quoted(version.etag), **told(encryption), **version_headers(home, version)}
     if version.checksums:
         reply |= {**checksums.members(version.checksums), "ChecksumType": "FULL_OBJECT"}
     return reply
