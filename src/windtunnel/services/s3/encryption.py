@@ -189,7 +189,8 @@ def _kms(ctx: Context, region: str, operation: str, **args: Any) -> dict[str, An
             raise AwsError("AccessDenied", error.message, status=403) from None
         if error.code == "NotImplemented":
             raise
-        raise AwsError(f"KMS.{error.code}", error.message, status=400) from None
+        shown = f"KMS.{error.code}"
+        raise AwsError(shown, error.message, status=400) from None
 
 
 # -- what is stored ---------------------------------------------------------------------------------------------------
