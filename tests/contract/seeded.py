@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tables import seeds
+from tables import placers, seeds
 
 from harness import InProcessCloud, until
 from windtunnel.compute.dummy import DummyDriver, World
@@ -21,6 +21,8 @@ def seeded_cloud(data: Path) -> Iterator[InProcessCloud]:
     with InProcessCloud(data, parts={"compute": DummyDriver(World())}) as cloud:
         for service, operation, args in seeds():
             cloud.api(service, operation, **args)
+        for place in placers():
+            cloud.write(place)
         until(lambda: quiet(cloud), what="the seeds' events and jobs are done")
         yield cloud
 

@@ -28,6 +28,7 @@ class Need(NamedTuple):
     action: `s3:PutObject`; resource: an ARN, or "*"; context: condition keys of this request, values str | list[str] | bool | number.
     resource_policy: the JSON text of the policy on the resource itself (bucket policy, …), None when it has none.
     account: the account that owns the resource, None for the caller's own.
+    resource_policy_required: identity policies count only as far as the resource's policy lets them (KMS keys), also the root user's.
     """
 
     action: str
@@ -35,6 +36,7 @@ class Need(NamedTuple):
     context: Mapping[str, Any] = {}
     resource_policy: str | None = None
     account: str | None = None
+    resource_policy_required: bool = False
 
 
 class Wait(NamedTuple):

@@ -4,6 +4,7 @@ A file may have
 - NAMES: lower-case member name -> a value that exists (seeded), for members of the input's top level; `above.name` for one below `above`;
 - ALSO: operation -> the members, blank-separated, without which a call ends before it has begun although the model does not say so;
 - SEEDS: (operation, snake_case arguments) that make one of each thing, in order; AFTER: the services, blank-separated, seeded before;
+- place(ctx): puts records under fixed ids, in a write transaction after all seeds, where an operation would draw an id;
 - ACTIONS: operation -> the actions that it takes, in the order in which they are missed, where that is not its own name;
 - BY_ITEM: operations that answer item by item, with refusals inside a 200; what else holds them is said beside it;
 - FOR_EVERYONE: operation -> why no permission guards it;
@@ -14,8 +15,11 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
+
+from windtunnel.kernel.context import Context
 
 _FILES: dict[str, ModuleType] = {
     found.name.replace("_", "-"): importlib.import_module(f"tables.{found.name}")
@@ -34,6 +38,10 @@ ACTIONS: dict[str, list[str]] = _merged("ACTIONS", ":")
 FOR_EVERYONE: dict[str, str] = _merged("FOR_EVERYONE", ":")
 ERRORS: dict[str, set[str]] = {service: set(file.ERRORS) for service, file in _FILES.items() if hasattr(file, "ERRORS")}
 BY_ITEM = {f"{service}:{name}" for service, file in _FILES.items() for name in getattr(file, "BY_ITEM", ())}
+
+
+def placers() -> list[Callable[[Context], None]]:
+    return [file.place for file in _FILES.values() if hasattr(file, "place")]
 
 
 def seeds() -> list[tuple[str, str, dict[str, Any]]]:

@@ -385,4 +385,4 @@ def _with_resource_policy(policies: Policies, need: Need) -> Policies:
     if need.resource_policy is None and need.account is None:
         return policies
     resource = _resource_policies(need.resource_policy) if need.resource_policy is not None else None
-    return Policies(policies.identity, policies.boundary, policies.session, resource, need.account)
+    return Policies(policies.identity, policies.boundary, policies.session, resource, need.account, need.resource_policy_required)
