@@ -15,6 +15,7 @@ from windtunnel.kernel.principal import Credential
 from windtunnel.server import LoopBackend
 from windtunnel.services.iam.model import RootKey
 from windtunnel.wire.core import Core, Request, Streamed
+from windtunnel.wire.streaming import Events
 
 
 class Raw:
@@ -29,6 +30,28 @@ class Raw:
     def read(self, *_: Any, **__: Any) -> bytes:
         body, self._body = self._body, b""
         return body
+
+
+class RawEvents(Raw):
+    """A stream of events: each piece is fetched from the cloud's loop when the client asks for it."""
+
+    def __init__(self, cloud: InProcessCloud, answer: Events) -> None:
+        super().__init__(b"")
+        self._cloud = cloud
+        self._messages = answer.messages()
+
+    def stream(self, *_: Any, **__: Any) -> Any:
+        while (piece := self._on_loop(anext(self._messages, None))) is not None:
+            yield piece
+
+    def close(self) -> None:
+        self._on_loop(self._messages.aclose())
+
+    def _on_loop(self, work: Any) -> Any:
+        async def run() -> Any:
+            return await work
+
+        return asyncio.run_coroutine_threadsafe(run(), self._cloud.loop).result(30)
 
 
 class Door:
@@ -64,9 +87,10 @@ class Door:
         from botocore.awsrequest import AWSResponse
 
         status, headers, body = asyncio.run_coroutine_threadsafe(self._answer(request), self._cloud.loop).result(30)
-        return AWSResponse(request.url, status, headers, Raw(body))
+        raw = RawEvents(self._cloud, body) if isinstance(body, Events) else Raw(body)
+        return AWSResponse(request.url, status, headers, raw)
 
-    async def _answer(self, sent: Any) -> tuple[int, dict[str, str], bytes]:
+    async def _answer(self, sent: Any) -> tuple[int, dict[str, str], bytes | Events]:
         url = urlsplit(sent.url)
         pairs = [(name.lower(), value if isinstance(value, str) else value.decode()) for name, value in sent.headers.items()]
         head = {"host": url.netloc, **dict(pairs)}
@@ -76,6 +100,8 @@ class Door:
         request.body = body.encode() if isinstance(body, str) else body if isinstance(body, bytes) else body.read()
         answer = self._core.handle(request)
         settled = await answer if inspect.isawaitable(answer) else answer
+        if isinstance(settled, Events):
+            return settled.status, _headers(settled.headers), settled
         if isinstance(settled, Streamed):
             parts = settled.body if isinstance(settled.body, list) else [settled.body]
             data = b"".join(self._cloud.cloud.blobs.read(part.ref, part.offset, part.length) for part in parts)

@@ -99,7 +99,8 @@ class InProcessCloud:
 @cache
 def _strict_encoder(service: str, operation: str) -> tuple[Encoder, str | None]:
     model = load_service(service)
-    return compile_encoder(model, operation, strict=True), model.operation(operation).streaming_output
+    shape = model.operation(operation)
+    return compile_encoder(model, operation, strict=True), shape.streaming_output or shape.event_output
 
 
 def check_reply(service: str, operation: str, reply: Any) -> None:

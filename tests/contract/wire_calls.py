@@ -31,6 +31,7 @@ from windtunnel.server import LoopBackend
 from windtunnel.services.iam.model import RootKey
 from windtunnel.wire.core import Core, Request, Streamed
 from windtunnel.wire.models import OWN_MODELS, load_metadata
+from windtunnel.wire.streaming import Events
 
 Keys = tuple[str, str, str]
 ROOT: Keys = ("AKIAROOTROOTROOTROOT", "root/secret", "")
@@ -128,9 +129,9 @@ class Wire:
         """Sign, send, and read the error if it is one."""
         request = self._signed(service, sent, keys)
         started = time.monotonic()
-        status, body = asyncio.run_coroutine_threadsafe(self._answer(request), self._cloud.loop).result(60)
+        status, kind, body = asyncio.run_coroutine_threadsafe(self._answer(request), self._cloud.loop).result(60)
         seconds = time.monotonic() - started
-        code, message = _error(status, body) if status >= 300 else ("", "")
+        code, message = _error(status, kind, body) if status >= 300 else ("", "")
         return Reply(status, code, message, seconds)
 
     def _signed(self, service: str, sent: Sent, keys: Keys) -> Request:
@@ -149,17 +150,18 @@ class Wire:
         request.body = sent.body
         return request
 
-    async def _answer(self, request: Request) -> tuple[int, bytes]:
+    async def _answer(self, request: Request) -> tuple[int, str, bytes]:
+        """(status, the kind of error that a header names, body)"""
         answer = self._core.handle(request)
         settled = await answer if inspect.isawaitable(answer) else answer
-        if isinstance(settled, Streamed):
-            return settled.status, b""
-        return settled[0], settled[2]
+        if isinstance(settled, Streamed | Events):
+            return settled.status, "", b""
+        return settled[0], dict(settled[1]).get(b"x-amzn-errortype", b"").decode(), settled[2]
 
 
-def _error(status: int, body: bytes) -> tuple[str, str]:
+def _error(status: int, kind: str, body: bytes) -> tuple[str, str]:
     if body.startswith(b"{"):
         said = json.loads(body)
-        return said.get("__type", "").rpartition("#")[2], said.get("message") or said.get("Message") or ""
+        return (said.get("__type") or kind).rpartition("#")[2], said.get("message") or said.get("Message") or ""
     code, message = _CODE.search(body), _MESSAGE.search(body)
     return (code[1].decode() if code else str(status)), (message[1].decode() if message else "")

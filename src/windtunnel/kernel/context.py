@@ -5,7 +5,7 @@ Invariant: everything a handler changes goes through `ctx.tx`, so that state, ev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
@@ -45,6 +45,27 @@ class Wait(NamedTuple):
     signal: str
     timeout: float
     otherwise: Reply
+
+
+class EventStream(NamedTuple):
+    """The value of an output member that is a stream of events (`responseStream` of logs' StartLiveTail), which goes on after the handler's return.
+
+    events: sent at once, each of one member: `{"sessionStart": {…}}`.
+    follow: (ctx on a snapshot of its own) -> the events that have come since, `[]` when none, None at the stream's end. What it has to remember
+    (a position) is the closure's own. It runs as the handler does: on the loop for a "point" operation, in a thread for a "scan"; between its runs
+    the stream holds neither thread nor transaction. An AwsError that it raises goes to the client as the stream's exception and ends it.
+    signal: follow is asked whenever this is notified (`ctx.notify`), and every `every` seconds.
+    lasts: seconds after which the stream ends, with `ending` as its last event (an exception member is one: `{"SessionTimeoutException": {…}}`).
+
+    The stream ends too when its client leaves or the cloud stops.
+    """
+
+    events: Sequence[Mapping[str, Any]]
+    follow: Callable[[Context], Sequence[Mapping[str, Any]] | None]
+    signal: str
+    every: float = 1.0
+    lasts: float = 3 * 3600.0
+    ending: Mapping[str, Any] | None = None
 
 
 class Event(msgspec.Struct, frozen=True):

@@ -15,6 +15,8 @@ from typing import Any
 from windtunnel.kernel.cloud import BlobRange, DamagedBlob
 from windtunnel.kernel.errors import AwsError
 from windtunnel.wire.core import MAX_BODY, Answer, Core, Request, Streamed
+from windtunnel.wire.protocols.base import Response
+from windtunnel.wire.streaming import Events
 
 log = logging.getLogger("windtunnel.http")
 MAX_HEADERS = 128
@@ -60,6 +62,9 @@ class HttpEdge:
             answer = await self._answer(request, receive)
         except ClientLeft:
             return
+        if isinstance(answer, Events):
+            await send_events(send, receive, answer)
+            return
         await _send_answer(send, answer, self._core, request)
 
     async def _answer(self, request: Request, receive: Receive) -> Answer:
@@ -74,7 +79,7 @@ class HttpEdge:
         except AwsError as error:
             return self._core.refuse(request, error)
         answer = self._core.handle(request)
-        if isinstance(answer, tuple | Streamed):
+        if isinstance(answer, tuple | Streamed | Events):
             return answer
         return await answer
 
@@ -154,7 +159,7 @@ async def _send_plain(send: Send, status: int, body: bytes) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def _send_answer(send: Send, answer: Answer, core: Core, request: Request) -> None:
+async def _send_answer(send: Send, answer: Response | Streamed, core: Core, request: Request) -> None:
     head = request.method == "HEAD"
     if isinstance(answer, tuple):
         status, headers, body = answer
@@ -201,3 +206,26 @@ async def _pieces(core: Core, parts: list[BlobRange]) -> AsyncGenerator[bytes, N
                 left -= want
         finally:
             reader.close()
+
+
+async def send_events(send: Send, receive: Receive, answer: Events) -> None:
+    """A stream of events, until it ends or its client has left."""
+    messages = answer.messages()
+    left = asyncio.ensure_future(receive())
+    try:
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        while True:
+            step = asyncio.ensure_future(anext(messages, None))
+            await asyncio.wait((left, step), return_when=asyncio.FIRST_COMPLETED)
+            if not step.done():
+                step.cancel()
+                await asyncio.wait((step,))
+                return
+            data = step.result()
+            if data is None:
+                break
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        left.cancel()
+        await messages.aclose()

@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import Any, Protocol
 
 from windtunnel.kernel.cloud import BlobRange, BlobReader, BlobWriter, Body, Cloud, DamagedBlob
-from windtunnel.kernel.context import Context, RequestInfo, Wait
+from windtunnel.kernel.context import Context, EventStream, RequestInfo, Wait
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.principal import Credential, Principal
 from windtunnel.kernel.records import Tx
@@ -29,8 +29,10 @@ from windtunnel.wire.naming import xform
 from windtunnel.wire.paging import key_maker, page_tokens
 from windtunnel.wire.protocols import compile_decoder, compile_encoder, compile_error_encoder
 from windtunnel.wire.protocols.base import Decoder, Encoder, ErrorEncoder, RawRequest, Response, parse_query
+from windtunnel.wire.protocols.events import EventEncoder, compile_event_encoder
 from windtunnel.wire.routing import Route, Router, scope_service
 from windtunnel.wire.sigv4 import Signed, Verified, check_body, read_signature, verify
+from windtunnel.wire.streaming import Events
 
 log = logging.getLogger("windtunnel.wire")
 _XML_ELSEWHERE = ("cloudfront", "route53")
@@ -53,7 +55,7 @@ class Streamed:
         self.body = body
 
 
-Answer = Response | Streamed
+Answer = Response | Streamed | Events
 
 
 class Backend(Protocol):
@@ -126,7 +128,7 @@ class Request:
 class Plan:
     """Everything that was compiled for one operation over one protocol."""
 
-    __slots__ = ("operation", "decode", "encode", "streaming_input", "streaming_output", "protocol", "pages")
+    __slots__ = ("operation", "decode", "encode", "streaming_input", "streaming_output", "protocol", "pages", "events")
 
     def __init__(self, operation: Operation, model: ServiceModel, protocol: str, rules: ServiceRules, strict: bool = False) -> None:
         shape = model.operation(operation.name)
@@ -137,6 +139,7 @@ class Plan:
         self.streaming_input = xform(shape.streaming_input) if shape.streaming_input else None
         self.streaming_output = shape.streaming_output
         self.pages = page_tokens(shape, rules)
+        self.events = compile_event_encoder(shape, protocol, strict)
 
 
 class Run:
@@ -378,6 +381,8 @@ class Core:
         plan, request_id = run.plan, run.info.id
         if plan.pages is not None and result is not None:
             result = plan.pages.seal(self._page_key, run.scope, run.args, result, run.page)
+        if plan.events is not None and result is not None:
+            return self._events(run, plan.events, result)
         if plan.streaming_output is None or result is None or plan.streaming_output not in result:
             return plan.encode(result or {}, request_id)
         body = result[plan.streaming_output]
@@ -391,6 +396,21 @@ class Core:
             return status, [*headers, (b"content-length", b"%d" % len(body))], body
         size = sum(part.length for part in body) if isinstance(body, list) else body.length
         return Streamed(status, [*headers, (b"content-length", b"%d" % size)], body)
+
+    def _events(self, run: Run, encoder: EventEncoder, result: dict[str, Any]) -> Answer:
+        stream = result.get(encoder.member)
+        if not isinstance(stream, EventStream):
+            stream = EventStream((), lambda _: None, "")
+        rest = {name: value for name, value in result.items() if name != encoder.member}
+        status, headers, _ = run.plan.encode(rest, run.info.id)
+
+        async def look(stream: EventStream) -> Any:
+            if run.plan.operation.cost == "scan":
+                return await self._in_thread_snapshot(run, stream.follow)
+            with self._backend.snapshot(run.scope.account, run.scope.region) as tx:
+                return stream.follow(Context(tx, run.scope, run.principal, self._cloud, request=run.info))
+
+        return Events(status, headers, encoder, stream, rest, look, self._backend.wait_for)
 
     # -- bodies that stream -------------------------------------------------------------------------------------------
 

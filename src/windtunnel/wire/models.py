@@ -142,6 +142,19 @@ class OperationModel:
         """The output member whose bytes are the response body itself, if there is one."""
         return self._streaming(self.output_shape)
 
+    @cached_property
+    def event_output(self) -> str | None:
+        """The output member that is a stream of events, if there is one."""
+        return self._events(self.output_shape)
+
+    @cached_property
+    def event_input(self) -> str | None:
+        """The input member that is a stream of events, if there is one."""
+        return self._events(self.input_shape)
+
+    def _events(self, shape: Shape) -> str | None:
+        return next((name for name, ref in shape.members.items() if self.service.shape(ref.shape).eventstream), None)
+
     def _streaming(self, shape: Shape) -> str | None:
         if shape.payload is None:
             return None
