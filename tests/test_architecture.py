@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "jobs": ENGINE,
     "events": ENGINE,
     "telemetry": ENGINE,
+    "upkeep": ENGINE | {"__init__"},
     "services": LIBRARIES,
     "gateways": CLIENT,
     "console": CLIENT,

@@ -17,6 +17,8 @@ COMMANDS = {
     "down": "stop the cloud that runs on a data directory",
     "env": "print shell exports for clients of the running cloud",
     "status": "what runs in the cloud",
+    "snapshot": "save, load, list and delete whole clouds by name, also beside a running one",
+    "doctor": "see whether a data directory is whole; mend what can be mended",
     "labs": "run labs by real clients against a cloud of their own, and grade them",
     "why": "tell what led to a thing: commit, execution, build, deployment, hook line",
     "coverage": "which operations and members act, are descriptive, are refused",
@@ -28,10 +30,19 @@ COMMANDS = {
 PASSES_ON = {"check": "pytest", "test": "pytest", "bench": "the measurements"}
 
 
-def default_data() -> Path:
-    """The XDG rule: $XDG_DATA_HOME/windtunnel, else ~/.local/share/windtunnel."""
+def _data_home() -> Path:
+    """The XDG rule: $XDG_DATA_HOME, else ~/.local/share."""
     base = os.environ.get("XDG_DATA_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "share") / "windtunnel"
+    return Path(base) if base else Path.home() / ".local" / "share"
+
+
+def default_data() -> Path:
+    return _data_home() / "windtunnel"
+
+
+def default_snapshots() -> Path:
+    """Beside the data, so that files can be shared, and not in it, so that they outlive it."""
+    return _data_home() / "windtunnel-snapshots"
 
 
 def _account(text: str) -> str:
@@ -59,11 +70,14 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="windtunnel", description="The AWS DevOps toolchain running for real on one machine.")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     made = {name: commands.add_parser(name, help=text, description=text) for name, text in COMMANDS.items()}
-    for name in ("up", "down", "env", "status", "why"):
-        made[name].add_argument(
-            "--data", type=Path, default=default_data(), metavar="DIR", help="the cloud's data directory (default: %(default)s)"
-        )
+    for name in ("up", "down", "env", "status", "why", "doctor"):
+        _add_data(made[name])
     up = made["up"]
+    up.add_argument("--from-snapshot", default=None, metavar="NAME", help="begin with this snapshot, on a data directory without a cloud")
+    _add_snapshots(up)
+    _add_snapshot_actions(made["snapshot"])
+    made["doctor"].add_argument("--repair", action="store_true", help="mend what can be mended without losing anything (no cloud may run)")
+    made["doctor"].add_argument("--json", action="store_true", help="as JSON")
     up.add_argument("--port", type=_port, default=4566, metavar="N", help="HTTP port on 127.0.0.1 (default: %(default)s; 0: any free one)")
     up.add_argument("--tls-port", type=_port, default=None, metavar="N", help="HTTPS port (default: any free one)")
     up.add_argument("--pace", type=_pace, default=1.0, metavar="X", help="divide intended waiting (bake times, intervals) by X")
@@ -82,6 +96,40 @@ def parser() -> argparse.ArgumentParser:
     made["coverage"].add_argument("--markdown", action="store_true", help="the table of the README")
     made["coverage"].add_argument("--write", action="store_true", help="with --markdown: put it there")
     return top
+
+
+def _add_data(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--data", type=Path, default=default_data(), metavar="DIR", help="the cloud's data directory (default: %(default)s)"
+    )
+
+
+def _add_snapshots(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--snapshots", type=Path, default=default_snapshots(), metavar="DIR", help="where snapshots are (default: %(default)s)"
+    )
+
+
+def _add_snapshot_actions(command: argparse.ArgumentParser) -> None:
+    actions = command.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name, text in {
+        "save": "take one, beside a running cloud or of a stopped one",
+        "load": "put one into a data directory on which no cloud runs",
+        "list": "all that there are",
+        "delete": "forget one",
+    }.items():
+        action = actions.add_parser(name, help=text, description=text)
+        _add_snapshots(action)
+        if name != "list":
+            action.add_argument("name", metavar="NAME")
+        if name in ("save", "load"):
+            _add_data(action)
+        if name == "save":
+            action.add_argument("--copy", action="store_true", help="share no file with the cloud: a backup that survives its damage")
+        if name == "load":
+            action.add_argument("--replace", action="store_true", help="the cloud that is there goes")
+        if name == "list":
+            action.add_argument("--json", action="store_true", help="as JSON")
 
 
 def _read(arguments: list[str]) -> argparse.Namespace:

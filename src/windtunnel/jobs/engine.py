@@ -2,12 +2,15 @@
 
 Invariants: one thread at a time drives a run; a step's record and its change commit together; a run that waits holds no
 thread. One process owns the data directory (a lock on it), so a run found at start has no living owner and is taken over.
+A run that meets a full disk does not fail: it stands still and is driven again. A wait ends when its seconds have passed on this
+machine's monotonic clock or its time has come on the wall, so no jump of the clock makes it late or has it asked over and over.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import traceback
 from collections.abc import Callable
@@ -19,7 +22,7 @@ import msgspec
 from windtunnel.jobs.run import JOBS, Cancelled, ContinueAsNew, Parked, Run
 from windtunnel.kernel.cloud import Cloud
 from windtunnel.kernel.context import Context
-from windtunnel.kernel.errors import AwsError
+from windtunnel.kernel.errors import AwsError, StoreUnavailable
 from windtunnel.kernel.principal import Principal
 from windtunnel.kernel.scope import Scope
 from windtunnel.store.sqlite import SqliteStore, SqliteTx
@@ -29,6 +32,15 @@ T = TypeVar("T")
 log = logging.getLogger("windtunnel.jobs")
 Boundary = Callable[[str, str, str], None]
 WORKERS = 32
+AGAIN = 1.0
+"""Seconds until a run is driven again that met a store which took no changes."""
+LOOK = 5.0
+"""Seconds between looks at the wall clock, in order to see it jump (set by hand, or a machine that slept)."""
+JUMP = 2.0
+
+
+class StandsStill(BaseException):
+    """The store takes no changes now. Not an Exception, so that no job takes it for its own failure."""
 
 
 def _no_boundary(kind: str, step: str, when: str) -> None:
@@ -51,6 +63,8 @@ class Engine:
         self._driving: set[str] = set()
         self._again: set[str] = set()
         self._kinds: dict[str, str] = {}
+        self._due: dict[str, dict[str, float]] = {}
+        self._offset = cloud.clock.now() - cloud.clock.monotonic()
         self._stopping = False
         self._started = False
 
@@ -93,7 +107,22 @@ class Engine:
                 self.wake(run_id)
             else:
                 log.error("run %s is of the unknown kind %s and stays as it is", run_id, kind)
+        self._later(LOOK, self._look_at_the_clock)
         return len(rows)
+
+    def _later(self, seconds: float, action: Callable[..., None], *arguments: Any) -> None:
+        if not self._stopping:
+            self._loop.call_soon_threadsafe(self._loop.call_later, seconds, action, *arguments)
+
+    def _look_at_the_clock(self) -> None:
+        """After a jump of the wall clock every run that waits for a time looks at it again (loop)."""
+        offset = self._cloud.clock.now() - self._cloud.clock.monotonic()
+        if abs(offset - self._offset) > JUMP and not self._stopping:
+            log.warning("the clock jumped by %.1f s", offset - self._offset)
+            for run_id in list(self._due):
+                self.wake(run_id)
+        self._offset = offset
+        self._later(LOOK, self._look_at_the_clock)
 
     def wake(self, run_id: str) -> None:
         """Have a run driven soon (any thread). Before `resume_all` that is left to it: it finds every run that is recorded."""
@@ -107,8 +136,12 @@ class Engine:
         self._pool.submit(self._drive, run_id)
 
     def _drive(self, run_id: str) -> None:
+        still = False
         try:
             self._pass(run_id)
+        except (StandsStill, StoreUnavailable) as error:
+            still = True
+            log.warning("run %s stands still: %s", run_id, error)
         except Exception:  # the job worker's edge: nothing may end the pool's thread in silence
             if not self._stopping:
                 log.exception("run %s could not be driven", run_id)
@@ -116,8 +149,17 @@ class Engine:
             self._driving.discard(run_id)
             again = run_id in self._again
             self._again.discard(run_id)
-        if again:
+        if still:
+            self._later(AGAIN, self.wake, run_id)
+        elif again:
             self.wake(run_id)
+
+    def _write(self, work: Callable[[SqliteTx], T]) -> T:
+        """work, durable. Raises StandsStill when the store takes no changes."""
+        try:
+            return self._writer.submit_threadsafe(work).result()
+        except StoreUnavailable as error:
+            raise StandsStill(error.message) from None
 
     def _pass(self, run_id: str) -> None:
         with self._store.thread_snapshot("", "") as tx:
@@ -143,6 +185,8 @@ class Engine:
             self._end(run, "cancelled", None, None)
         except ContinueAsNew as again:
             self._renew(run, again.args_of_next)
+        except StoreUnavailable:
+            raise
         except Exception as error:  # the job worker's edge: the run fails, its service is told in the same transaction
             if self._stopping:
                 return
@@ -165,7 +209,8 @@ class Engine:
             tx.connection.execute("DELETE FROM waiting WHERE run=?", (run.id,))
 
         self._boundary(self._kinds.get(run.id, ""), "", "end")
-        self._writer.submit_threadsafe(work).result()
+        self._write(work)
+        self._due.pop(run.id, None)
 
     def _renew(self, run: Run, args: dict[str, Any]) -> None:
         def work(tx: SqliteTx) -> None:
@@ -173,7 +218,8 @@ class Engine:
             tx.connection.execute("UPDATE run SET state='ready', args=?, wake_at=NULL WHERE id=?", (msgspec.json.encode(args), run.id))
             tx.after_commit(lambda: self.wake(run.id))
 
-        self._writer.submit_threadsafe(work).result()
+        self._due.pop(run.id, None)
+        self._write(work)
 
     # -- steps, called from the job's thread ------------------------------------------------------------------------
 
@@ -196,7 +242,7 @@ class Engine:
             return result, recorded
 
         self._boundary(kind, name, "before")
-        result, recorded = self._writer.submit_threadsafe(work).result()
+        result, recorded = self._write(work)
         run._steps[name] = recorded
         self._boundary(kind, name, "after")
         return result
@@ -212,26 +258,26 @@ class Engine:
             raise
         self._boundary(kind, name, "inside")
         recorded = msgspec.json.encode(result)
-        self._writer.submit_threadsafe(lambda tx: self._record(tx, run.id, name, recorded)).result()
+        self._write(lambda tx: self._record(tx, run.id, name, recorded))
         run._steps[name] = recorded
         self._boundary(kind, name, "after")
         return result
 
     def park(self, run: Run, name: str, signals: list[str], seconds: float | None) -> None:
         """Record the step if its signal is there or its time has come; else give the thread back (raises Parked)."""
-        kind = self._kinds.get(run.id, "")
+        kind, clock = self._kinds.get(run.id, ""), self._cloud.clock
 
         def work(tx: SqliteTx) -> tuple[bytes | None, float | None]:
             self._refuse_cancelled(tx, run)
             db = tx.connection
-            now = self._cloud.clock.now()
+            now = clock.now()
             for signal in signals:
                 row = db.execute("SELECT seq, payload FROM signal WHERE name=? ORDER BY seq LIMIT 1", (signal,)).fetchone()
                 if row is not None:
                     db.execute("DELETE FROM signal WHERE seq=?", (row[0],))
                     return self._unpark(tx, run, name, msgspec.json.encode([signal, msgspec.Raw(row[1])])), None
             deadline = self._deadline(tx, run, name, now, seconds)
-            if deadline is not None and now >= deadline:
+            if deadline is not None and (now >= deadline or clock.monotonic() >= self._due.get(run.id, {}).get(name, math.inf)):
                 return self._unpark(tx, run, name, b"null"), None
             db.executemany("INSERT OR IGNORE INTO waiting VALUES (?,?)", [(signal, run.id) for signal in signals])
             db.execute(
@@ -240,14 +286,17 @@ class Engine:
             return None, deadline
 
         self._boundary(kind, name, "before")
-        recorded, deadline = self._writer.submit_threadsafe(work).result()
+        recorded, deadline = self._write(work)
         if recorded is not None:
+            self._due.get(run.id, {}).pop(name, None)
             run._steps[name] = recorded
             self._boundary(kind, name, "after")
             return
-        if deadline is not None:
-            delay = max(0.0, deadline - self._cloud.clock.now())
-            self._loop.call_soon_threadsafe(self._loop.call_later, delay, self.wake, run.id)
+        if deadline is not None and seconds is not None:
+            # What is left, but never more than was asked for: a clock that was set back must not make the wait longer.
+            left = max(0.0, min(deadline - clock.now(), seconds))
+            ends = self._due.setdefault(run.id, {}).setdefault(name, clock.monotonic() + left)
+            self._later(max(0.0, ends - clock.monotonic()), self.wake, run.id)
         raise Parked
 
     def _unpark(self, tx: SqliteTx, run: Run, name: str, recorded: bytes) -> bytes:

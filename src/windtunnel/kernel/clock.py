@@ -7,9 +7,12 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """`now` is UTC epoch seconds; `paced` turns an intended wait (bake time, schedule) into the wait of this cloud."""
+    """`now` is UTC epoch seconds, and jumps when somebody sets it; `monotonic` is seconds that only go on, for waits within a process;
+    `paced` turns an intended wait (bake time, schedule) into the wait of this cloud."""
 
     def now(self) -> float: ...
+
+    def monotonic(self) -> float: ...
 
     def paced(self, seconds: float) -> float: ...
 
@@ -23,6 +26,9 @@ class SystemClock:
     def now(self) -> float:
         return time.time()
 
+    def monotonic(self) -> float:
+        return time.monotonic()
+
     def paced(self, seconds: float) -> float:
         return seconds / self.pace
 
@@ -34,6 +40,9 @@ class FixedClock:
         self.at = at
 
     def now(self) -> float:
+        return self.at
+
+    def monotonic(self) -> float:
         return self.at
 
     def paced(self, seconds: float) -> float:

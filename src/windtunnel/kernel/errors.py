@@ -30,6 +30,16 @@ class AwsError(Exception):
         return f"{self.code}: {self.message}"
 
 
+class StoreUnavailable(AwsError):
+    """The disk, or the file on it, failed; the caller did nothing wrong, nothing of the call happened, and it may be sent again.
+
+    Clients and SDKs retry a 503 by themselves; jobs are driven again later instead of failing.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__("ServiceUnavailable", message, status=503)
+
+
 def not_built(service: str, operation: str, member: str | None = None) -> AwsError:
     """The refusal that names itself: 501, nothing changed (promise 2: never fake a success)."""
     what = f"{service}:{operation}" + (f" with {member}" if member else "")

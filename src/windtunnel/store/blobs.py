@@ -13,10 +13,12 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 
 from windtunnel.kernel.cloud import SEALED, BlobRange, BlobReader, BlobRef, DamagedBlob
+from windtunnel.kernel.errors import StoreUnavailable
 from windtunnel.kernel.sealing import Sealer, Unsealable
 from windtunnel.store.cipher import ChunkedReader, ChunkedWriter, InlineReader, PlainReader
 
@@ -25,6 +27,15 @@ CHUNK = 256 * 1024
 _INLINE = b"blob"
 _ASIDE = 256 * 1024
 """From here on MD5, the slowest of what a body goes through, runs beside the rest."""
+
+
+@contextmanager
+def on_disk() -> Iterator[None]:
+    """A disk that is full, read-only or broken is no mistake of who writes: StoreUnavailable."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreUnavailable(f"The bytes could not be made durable: {error.strerror}") from error
 
 
 class FileBlobs:
@@ -70,8 +81,12 @@ class FileBlobs:
     def put(self, data: bytes) -> BlobRef:
         """Inline when small, else a durable file."""
         writer = self.writer()
-        writer.write(data)
-        return writer.finish()
+        try:
+            writer.write(data)
+            return writer.finish()
+        except BaseException:
+            writer.discard()
+            raise
 
     def writer(self) -> FileBlobWriter:
         return FileBlobWriter(self)
@@ -161,8 +176,9 @@ class FileBlobWriter:
         else:
             self._key = secrets.token_bytes(32)
             self._cipher = ChunkedWriter(self._key)
-            self._path = self._blobs._tmp / secrets.token_hex(16)
-            self._file = FileIO(self._path, "w")
+            with on_disk():
+                self._path = self._blobs._tmp / secrets.token_hex(16)
+                self._file = FileIO(self._path, "w")
             self._out(self._cipher.update(bytes(self._held) + data))
             self._held.clear()
 
@@ -181,7 +197,8 @@ class FileBlobWriter:
     def _out(self, data: bytes) -> None:
         if self._file is not None and data:
             self._sha.update(data)
-            _write_all(self._file, data)
+            with on_disk():
+                _write_all(self._file, data)
 
     def finish(self) -> BlobRef:
         self._digested()
@@ -191,11 +208,12 @@ class FileBlobWriter:
             return BlobRef(hashlib.sha256(held).hexdigest(), self._size, md5, held)
         self._out(self._cipher.finish())
         name = self._sha.hexdigest()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        directory = self._blobs.directory(name[:2])
-        os.replace(self._path, directory / name)
-        _fsync_directory(directory)
+        with on_disk():
+            os.fsync(self._file.fileno())
+            self._file.close()
+            directory = self._blobs.directory(name[:2])
+            os.replace(self._path, directory / name)
+            _fsync_directory(directory)
         return BlobRef(name, self._size, md5, None, self._blobs.sealer.seal(self._key, file_context(name)))
 
     def discard(self) -> None:

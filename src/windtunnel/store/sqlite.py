@@ -15,8 +15,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from windtunnel.kernel.errors import AwsError
+from windtunnel.kernel.errors import AwsError, StoreUnavailable
 from windtunnel.kernel.records import Conflict, Record
+from windtunnel.store import opening
+from windtunnel.store.opening import index_rows
 
 R = TypeVar("R", bound=Record)
 _END = "\U0010ffff"
@@ -44,8 +46,11 @@ _encoders = msgspec.json.Encoder()
 _decoders: dict[type[Record], msgspec.json.Decoder[Any]] = {}
 
 
-def _decode(kind: type[R], schema: int, body: bytes) -> R:
+def decode(kind: type[R], schema: int, body: bytes) -> R:
+    """A stored record, brought to its kind's shape of today."""
     if schema != kind.SCHEMA:
+        if schema > kind.SCHEMA:
+            raise ValueError(f"a record of {kind.KIND} is of shape {schema}, newer than {kind.SCHEMA}, which this code knows")
         raw = msgspec.json.decode(body)
         for n in range(schema, kind.SCHEMA):
             raw = kind.MIGRATIONS[n](raw)
@@ -55,18 +60,6 @@ def _decode(kind: type[R], schema: int, body: bytes) -> R:
         decoder = _decoders[kind] = msgspec.json.Decoder(kind)
     record: R = decoder.decode(body)
     return record
-
-
-def _index_rows(record: Record) -> set[tuple[str, str]]:
-    rows: set[tuple[str, str]] = set()
-    for name, source in record.INDEXES.items():
-        if callable(source):
-            rows.update((name, value) for value in source(record))
-        else:
-            value = getattr(record, source)
-            if value is not None and value != "":
-                rows.add((name, str(value)))
-    return rows
 
 
 class SqliteTx:
@@ -98,7 +91,7 @@ class SqliteTx:
         row = self._db.execute(
             "SELECT schema, body FROM doc WHERE kind=? AND key=?", (kind.KIND, self._prefix[kind.SCOPE] + key)
         ).fetchone()
-        return None if row is None else _decode(kind, row[0], row[1])
+        return None if row is None else decode(kind, row[0], row[1])
 
     def version(self, kind: type[Record], key: str) -> int:
         row = self._db.execute("SELECT version FROM doc WHERE kind=? AND key=?", (kind.KIND, self._prefix[kind.SCOPE] + key)).fetchone()
@@ -119,8 +112,8 @@ class SqliteTx:
             raise Conflict(f"{kind} {record.key()} has version {version}, not {expected}")
         self._db.execute("INSERT OR REPLACE INTO doc VALUES (?,?,?,?,?)", (kind, key, version + 1, record.SCHEMA, body))
         if record.INDEXES:
-            new = _index_rows(record)
-            old = set() if row is None else _index_rows(_decode(type(record), row[1], row[2]))
+            new = index_rows(record)
+            old = set() if row is None else index_rows(decode(type(record), row[1], row[2]))
             for name, value in old - new:
                 self._db.execute(
                     "DELETE FROM idx WHERE kind=? AND name=? AND value=? AND key=?", (kind, name, self._indexed(record, value), key)
@@ -140,7 +133,7 @@ class SqliteTx:
             row = self._db.execute("SELECT schema, body FROM doc WHERE kind=? AND key=?", (kind.KIND, full)).fetchone()
             if row is None:
                 return False
-            for name, value in _index_rows(_decode(kind, row[0], row[1])):
+            for name, value in index_rows(decode(kind, row[0], row[1])):
                 self._db.execute(
                     "DELETE FROM idx WHERE kind=? AND name=? AND value=? AND key=?", (kind.KIND, name, self._indexed(kind, value), full)
                 )
@@ -154,7 +147,7 @@ class SqliteTx:
             f"SELECT schema, body FROM doc WHERE kind=? AND key{compare}? AND key<? ORDER BY key LIMIT ?",
             (kind.KIND, low, base + prefix + _END, -1 if limit is None else limit),
         )
-        return [_decode(kind, schema, body) for schema, body in rows]
+        return [decode(kind, schema, body) for schema, body in rows]
 
     def scan_back(self, kind: type[R], *, prefix: str = "", before: str | None = None, limit: int | None = None) -> list[R]:
         base = self._prefix[kind.SCOPE]
@@ -163,7 +156,7 @@ class SqliteTx:
             "SELECT schema, body FROM doc WHERE kind=? AND key>=? AND key<? ORDER BY key DESC LIMIT ?",
             (kind.KIND, base + prefix, high, -1 if limit is None else limit),
         )
-        return [_decode(kind, schema, body) for schema, body in rows]
+        return [decode(kind, schema, body) for schema, body in rows]
 
     def find(self, kind: type[R], index: str, value: str, *, after: str | None = None, limit: int | None = None) -> list[R]:
         if index not in kind.INDEXES:
@@ -173,13 +166,13 @@ class SqliteTx:
             " WHERE i.kind=? AND i.name=? AND i.value=? AND i.key>? ORDER BY i.key LIMIT ?",
             (kind.KIND, index, self._indexed(kind, value), self._prefix[kind.SCOPE] + (after or ""), -1 if limit is None else limit),
         )
-        return [_decode(kind, schema, body) for schema, body in rows]
+        return [decode(kind, schema, body) for schema, body in rows]
 
     def everywhere(self, kind: type[R]) -> list[tuple[str, str, R]]:
         found = []
         for key, schema, body in self._db.execute("SELECT key, schema, body FROM doc WHERE kind=? ORDER BY key", (kind.KIND,)):
             account, region, _ = key.split("/", 2)
-            found.append((account, region, _decode(kind, schema, body)))
+            found.append((account, region, decode(kind, schema, body)))
         return found
 
     def append_logs(self, group: str, stream: str, events: Iterable[tuple[int, str]], ingested: int) -> None:
@@ -240,22 +233,49 @@ def connect(path: Path) -> sqlite3.Connection:
     return db
 
 
+def unavailable(error: sqlite3.Error) -> StoreUnavailable:
+    """What a caller is told when the file under the store fails, and not the caller: to come again."""
+    return StoreUnavailable(f"The store does not answer: {error}")
+
+
+def is_the_files_fault(error: BaseException | None) -> bool:
+    """Whether an error of sqlite3 tells of the disk, the file or the machine (full, unreadable, damaged), not of a wrong statement."""
+    return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
+
+
 class SqliteStore:
     """The database file: one connection for writing, one for the loop's reads, one for each other thread that reads."""
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def __init__(self, path: Path, connect: Callable[[Path], sqlite3.Connection] = connect) -> None:
+        """Raises opening.Unusable, in one line, for what must not be opened."""
         self.path = path
-        self.write = connect(path)
-        path.chmod(0o600)
-        for statement in SCHEMA:
-            self.write.execute(statement)
-        self._loop_reads = connect(path)
+        self._connect = connect
         self._threads = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self._turn = threading.Condition()
         self._reading = 0
         self._closed = False
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            opening.check_file(path)
+            self.write = connect(path)
+            path.chmod(0o600)
+            opening.migrate(self.write, path, self._create)
+            self.reindexed = opening.settle(self.write, path, decode)
+            self._loop_reads = connect(path)
+        except (sqlite3.DatabaseError, OSError) as error:
+            raise opening.Unusable(f"{path} cannot be opened: {error}; {opening.way_out(path)}") from error
+
+    def _create(self) -> None:
+        for statement in SCHEMA:
+            self.write.execute(statement)
+
+    def renew_write(self) -> None:
+        """A fresh write connection in place of one whose last transaction failed: nothing goes on upon what it may hold."""
+        try:
+            self.write.close()
+        finally:
+            self.write = self._connect(self.path)
 
     @contextmanager
     def snapshot(self, account: str, region: str) -> Iterator[SqliteTx]:
@@ -264,8 +284,13 @@ class SqliteStore:
         db.execute("BEGIN")
         try:
             yield SqliteTx(db, account, region)
+        except sqlite3.Error as error:
+            if is_the_files_fault(error):
+                raise unavailable(error) from error
+            raise
         finally:
-            db.execute("COMMIT")
+            if db.in_transaction:
+                db.execute("COMMIT")
 
     @contextmanager
     def thread_snapshot(self, account: str, region: str) -> Iterator[SqliteTx]:
@@ -280,7 +305,12 @@ class SqliteStore:
             try:
                 yield SqliteTx(db, account, region)
             finally:
-                db.execute("COMMIT")
+                if db.in_transaction:
+                    db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if is_the_files_fault(error):
+                raise unavailable(error) from error
+            raise
         finally:
             with self._turn:
                 self._reading -= 1
@@ -289,7 +319,7 @@ class SqliteStore:
     def _of_this_thread(self) -> sqlite3.Connection:
         db: sqlite3.Connection | None = getattr(self._threads, "db", None)
         if db is None:
-            db = self._threads.db = connect(self.path)
+            db = self._threads.db = self._connect(self.path)
             with self._turn:
                 self._opened.append(db)
         return db

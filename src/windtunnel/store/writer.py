@@ -1,7 +1,8 @@
 """Group commit: write handlers run on the loop thread, each in a savepoint; all that came in one loop turn share a transaction.
 
 Invariants: only COMMIT runs on another thread, and while it is out the write connection is not touched; nobody hears of a
-write before it is on disk; when COMMIT fails every waiter of the group gets the error, and none of the group happened.
+write before it is on disk; when COMMIT fails every waiter of the group gets the error, and none of the group happened. A connection
+whose transaction failed is not used again; whatever goes wrong, every waiter is answered and the next group is tried.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from windtunnel.kernel.errors import AwsError
-from windtunnel.store.sqlite import SqliteStore, SqliteTx
+from windtunnel.kernel.errors import AwsError, StoreUnavailable
+from windtunnel.store.sqlite import SqliteStore, SqliteTx, is_the_files_fault, unavailable
 
 T = TypeVar("T")
 Work = Callable[[SqliteTx], Any]
@@ -53,7 +54,7 @@ class Writer:
     """Owns the write connection."""
 
     def __init__(self, store: SqliteStore, loop: asyncio.AbstractEventLoop) -> None:
-        self._db = store.write
+        self._store = store
         self._loop = loop
         self._queue: deque[_Item] = deque()
         self._committing = False
@@ -85,6 +86,10 @@ class Writer:
             self._scheduled = True
             self._loop.call_soon(self._run_group)
 
+    @property
+    def _db(self) -> sqlite3.Connection:
+        return self._store.write
+
     def _run_group(self) -> None:
         self._scheduled = False
         if self._committing or not self._queue:
@@ -92,46 +97,65 @@ class Writer:
         hooks: list[Callable[[], None]] = []
         group: list[_Item] = []
         deadline = time.monotonic() + MAX_SECONDS
+        db = self._store.write
         try:
-            self._db.execute("BEGIN IMMEDIATE")
+            db.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
             self._fail_all(error)
             return
-        while self._queue and len(group) < MAX_GROUP:
+        broken: sqlite3.Error | None = None
+        while self._queue and len(group) < MAX_GROUP and broken is None:
             item = self._queue.popleft()
             group.append(item)
-            self._run_item(item, hooks)
+            broken = self._run_item(db, item, hooks)
             if time.monotonic() > deadline:
                 break
         self._committing = True
-        self._committer.submit(self._commit, group, hooks)
+        self._committer.submit(self._commit, group, hooks, broken)
 
-    def _run_item(self, item: _Item, hooks: list[Callable[[], None]]) -> None:
+    def _run_item(self, db: sqlite3.Connection, item: _Item, hooks: list[Callable[[], None]]) -> sqlite3.Error | None:
+        """Run one in its savepoint. What is returned has broken the transaction itself (SQLite undoes it whole when the disk is full)."""
         mine: list[Callable[[], None]] = []
-        self._db.execute("SAVEPOINT item")
-        inside.active = True
         try:
-            item.result = item.work(SqliteTx(self._db, "", "", mine))
-        except BaseException as error:  # handed to whoever waits for this item; the others of the group go on
-            item.error = error
-            self._db.execute("ROLLBACK TO item")
-        else:
-            hooks.extend(mine)
-        finally:
-            inside.active = False
-            self._db.execute("RELEASE item")
+            db.execute("SAVEPOINT item")
+            inside.active = True
+            try:
+                item.result = item.work(SqliteTx(db, "", "", mine))
+            except BaseException as error:  # handed to whoever waits for this item; the others of the group go on
+                item.error = unavailable(error) if isinstance(error, sqlite3.Error) and is_the_files_fault(error) else error
+                db.execute("ROLLBACK TO item")
+            else:
+                hooks.extend(mine)
+            finally:
+                inside.active = False
+                db.execute("RELEASE item")
+        except sqlite3.Error as error:
+            return error
+        return None
 
-    def _commit(self, group: list[_Item], hooks: list[Callable[[], None]]) -> None:
+    def _commit(self, group: list[_Item], hooks: list[Callable[[], None]], broken: sqlite3.Error | None) -> None:
         failure: BaseException | None = None
         try:
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
+            if broken is not None:
+                raise broken
+            self._store.write.execute("COMMIT")
+        except BaseException as error:  # handed to everyone who waits for this group
             log.error("commit failed: %s", error)
-            failure = AwsError("ServiceUnavailable", f"The change could not be made durable: {error}", status=503)
-            with suppress(sqlite3.Error):  # a connection that is closed has nothing to undo
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
+            failure = StoreUnavailable(f"The change could not be made durable: {error}")
+            self._renew()
         self._loop.call_soon_threadsafe(self._committed, group, hooks, failure)
+
+    def _renew(self) -> None:
+        """Undo, and go on with another connection; if none can be had, the next group tries again."""
+        with suppress(sqlite3.Error):
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+        if self._closed:
+            return
+        try:
+            self._store.renew_write()
+        except sqlite3.Error as error:
+            log.error("no connection for writing: %s", error)
 
     def _committed(self, group: list[_Item], hooks: list[Callable[[], None]], failure: BaseException | None) -> None:
         self._committing = False
@@ -146,9 +170,10 @@ class Writer:
 
     def _fail_all(self, error: sqlite3.Error) -> None:
         log.error("no transaction: %s", error)
-        refusal = AwsError("ServiceUnavailable", f"The store does not take changes: {error}", status=503)
+        refusal = StoreUnavailable(f"The store does not take changes: {error}")
         while self._queue:
             self._queue.popleft().settle(refusal)
+        self._renew()
 
     async def close(self) -> None:
         """Let what is queued become durable, then refuse more."""
