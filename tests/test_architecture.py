@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "jobs": ENGINE,
     "events": ENGINE,
     "telemetry": ENGINE,
-    "upkeep": ENGINE | {"__init__"},
+    "upkeep": ENGINE | {"__version__"},
     "services": LIBRARIES,
     "gateways": CLIENT,
     "console": CLIENT,
