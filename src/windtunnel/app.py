@@ -75,7 +75,7 @@ class WindtunnelCloud:
     ) -> None:
         load_services()
         from windtunnel.services.codecommit.hosting import GitHosting
-        from windtunnel.services.events.delivery import fan_out
+        from windtunnel.services.events.delivery import fan_out, wanted
         from windtunnel.services.iam.identity import StoreIdentity
 
         self.settings = settings
@@ -90,7 +90,7 @@ class WindtunnelCloud:
         self.blobs: Blobs = FileBlobs(settings.data / "blobs", sealer.get)
         self.writer = Writer(self.store, loop)
         self.engine = Engine(self.store, self.writer, loop, self, boundary)
-        self.pump = Pump(self.writer, loop, self, fan_out)
+        self.pump = Pump(self.writer, loop, self, wanted, fan_out)
         self.identity: Identity = StoreIdentity()
         self._parts: dict[str, Any] = {}
         self._waiters: dict[str, set[asyncio.Future[None]]] = defaultdict(set)

@@ -432,11 +432,14 @@ def with_action(**more: Any) -> dict[str, Any]:
         (
             "events",
             "put_targets",
-            {"Rule": "on-push", "Targets": [{"Id": "b", "Arn": PIPELINE, "RoleArn": RULES_ROLE, "DeadLetterConfig": {"Arn": "arn:x"}}]},
+            {
+                "Rule": "on-push",
+                "Targets": [{"Id": "b", "Arn": PIPELINE, "RoleArn": RULES_ROLE, "KinesisParameters": {"PartitionKeyPath": "$"}}],
+            },
             "NotImplemented",
-            "Targets[].DeadLetterConfig",
+            "Targets[].KinesisParameters",
         ),
-        ("events", "create_event_bus", {"Name": "mine"}, "NotImplemented", "events:CreateEventBus"),
+        ("events", "create_endpoint", {"Name": "mine", "RoutingConfig": {}, "EventBuses": []}, "NotImplemented", "events:CreateEndpoint"),
     ],
 )
 def test_what_is_refused_names_itself_and_changes_nothing(

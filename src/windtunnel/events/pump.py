@@ -1,14 +1,17 @@
 """The way out of the outbox: each event is taken out, shown to listeners and fanned out to deliveries in one transaction.
 
-Invariants: an event leaves the outbox in the transaction that starts its deliveries, so it is neither lost nor fanned out
-twice; a delivery is a job whose single step commits with the target's own state, so an internal target runs exactly once.
+Invariants: an event leaves the outbox in the transaction that makes or starts its deliveries, so it is neither lost nor fanned out
+twice; an internal target's own state commits with the delivery that is done, so it runs exactly once. An event that nobody wants
+when it happens is not kept at all.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
@@ -22,25 +25,31 @@ from windtunnel.store.writer import Writer
 
 log = logging.getLogger("windtunnel.events")
 GROUP = 32
-FanOut = Callable[[Context, Event], None]
+SECONDS = 0.005
+"""How long events are fanned out in one go: requests get in between."""
+FanOut = Callable[[Context, Event, bool], None]
+Wanted = Callable[[Context, Event], bool]
 
 
 class Pump:
-    """Takes events out of the outbox, oldest first. fan_out is services/events' rule matcher."""
+    """Takes events out of the outbox, oldest first. wanted and fan_out are services/events' rule matcher."""
 
-    def __init__(self, writer: Writer, loop: asyncio.AbstractEventLoop, cloud: Cloud, fan_out: FanOut) -> None:
+    def __init__(self, writer: Writer, loop: asyncio.AbstractEventLoop, cloud: Cloud, wanted: Wanted, fan_out: FanOut) -> None:
         self._writer = writer
         self._loop = loop
         self._cloud = cloud
+        self._wanted = wanted
         self._fan_out = fan_out
         self._pumping = False
         self._more = False
 
     def append(self, ctx: Context, event: Event) -> None:
-        """Put an event into the outbox of this transaction."""
+        """Put an event into the outbox of this transaction, if anybody wants it."""
         tx = ctx.tx
         if not isinstance(tx, SqliteTx):
             raise TypeError("events are appended in a write transaction of the store")
+        if not self._wanted(ctx, event):
+            return
         tx.connection.execute("INSERT INTO outbox (body) VALUES (?)", (msgspec.json.encode(event),))
         ctx.tx.after_commit(self.kick)
 
@@ -53,9 +62,11 @@ class Pump:
         self._more = False
         self._writer.submit(self._take).add_done_callback(self._taken)
 
-    def _take(self, tx: SqliteTx) -> int:
+    def _take(self, tx: SqliteTx) -> bool:
+        """Take events out. Returns whether there may be more."""
         rows = tx.connection.execute("SELECT seq, body FROM outbox ORDER BY seq LIMIT ?", (GROUP,)).fetchall()
-        for seq, body in rows:
+        deadline = time.monotonic() + SECONDS
+        for number, (seq, body) in enumerate(rows, 1):
             tx.connection.execute("DELETE FROM outbox WHERE seq=?", (seq,))
             event = msgspec.json.decode(body, type=Event)
             scope = Scope(event.account, event.region)
@@ -63,20 +74,27 @@ class Pump:
             ctx = Context(tx.within(event.account, event.region), scope, principal, self._cloud, cause=event.cause)
             for source, detail_type, listener in LISTENERS:
                 if source == event.source and detail_type in ("*", event.detail_type):
-                    self._guarded(tx, ctx, listener, event)
-            self._guarded(tx, ctx, self._fan_out, event)
-        return len(rows)
+                    self._guarded(tx, event, partial(listener, ctx, event))
+            if not self._guarded(tx, event, partial(self._fan_out, ctx, event, True)):
+                self._guarded(tx, event, partial(self._fan_out, ctx, event, False))
+            if time.monotonic() > deadline:
+                return number < len(rows) or len(rows) == GROUP
+        return len(rows) == GROUP
 
-    def _guarded(self, tx: SqliteTx, ctx: Context, action: FanOut, event: Event) -> None:
+    def _guarded(self, tx: SqliteTx, event: Event, action: Callable[[], None]) -> bool:
+        """Whether the action went well; what it did is undone when not."""
         tx.connection.execute("SAVEPOINT delivery")
         try:
-            action(ctx, event)
+            action()
         except Exception:  # the delivery edge: one listener's fault must not keep the event from the others
             log.exception("a listener failed on %s %s", event.source, event.detail_type)
             tx.connection.execute("ROLLBACK TO delivery")
-        tx.connection.execute("RELEASE delivery")
+            return False
+        finally:
+            tx.connection.execute("RELEASE delivery")
+        return True
 
-    def _taken(self, done: asyncio.Future[int]) -> None:
+    def _taken(self, done: asyncio.Future[bool]) -> None:
         self._pumping = False
         if done.cancelled():
             return
@@ -84,5 +102,5 @@ class Pump:
         if error is not None:
             log.error("the outbox could not be emptied: %s", error)
             self._loop.call_later(1.0, self.kick)
-        elif self._more or done.result() == GROUP:
+        elif self._more or done.result():
             self.kick()

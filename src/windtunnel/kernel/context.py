@@ -69,7 +69,10 @@ class EventStream(NamedTuple):
 
 
 class Event(msgspec.Struct, frozen=True):
-    """An EventBridge event as it stands in the outbox; `cause` links it to what made it."""
+    """An EventBridge event as it stands in the outbox; `cause` links it to what made it.
+
+    account, region: whose event it is. bus: the bus's name there, or the ARN of a bus elsewhere. hops: how often a rule has passed it on.
+    """
 
     id: str
     source: str
@@ -81,6 +84,7 @@ class Event(msgspec.Struct, frozen=True):
     detail: dict[str, Any]
     cause: str = ""
     bus: str = "default"
+    hops: int = 0
 
 
 class RequestInfo(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from windtunnel.services.events.schedule import InvalidSchedule, next_after, parse
+from windtunnel.events.schedule import InvalidSchedule, next_after, parse
 from windtunnel.services.events.transform import fill, look_up, path_is_valid, target_input
 
 
@@ -79,7 +79,7 @@ def test_refused_paths(path: str) -> None:
         pytest.param('"state is <s>"', '"state is A"', id="text in a string"),
         pytest.param('{"s": <s>, "n": <n>}', '{"s": "A", "n": 3}', id="values outside of strings are JSON"),
         pytest.param('{"s": "<s>-<n>"}', '{"s": "A-3"}', id="inside a string they are text"),
-        pytest.param('{"o": <o>}', '{"o": {"k": "say \\"hi\\""}}', id="objects"),
+        pytest.param('{"o": <o>}', '{"o": {"k":"say \\"hi\\""}}', id="objects"),
         pytest.param('{"m": "<m>"}', '{"m": ""}', id="what is missing is empty"),
         pytest.param('"<unknown>"', '"<unknown>"', id="a name that was not declared stays"),
         pytest.param('"by <aws.events.rule-name>"', '"by rule"', id="reserved names"),

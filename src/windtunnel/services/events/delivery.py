@@ -1,96 +1,159 @@
-"""From an event to its deliveries: rules are matched where the event leaves the outbox, each match is a durable delivery.
+"""From an event to its deliveries: rules are matched where the event leaves the outbox. What is quick is done there and then; the rest,
+and what failed, is a durable delivery of its own.
 
 Invariants: a delivery's success commits with what the target did, so an internal target runs exactly once; a failure that may pass
-is tried again for a day, one that will not is told in the log and ends; sources that begin with `windtunnel.` reach no rule.
+is tried again for a day, one that will not goes to the dead letters, or is told in the log; sources that begin with `windtunnel.`
+reach no rule.
 """
 
 from __future__ import annotations
 
 import logging
-from datetime import datetime
 from typing import Any
 
 from windtunnel.jobs import Run, job
 from windtunnel.kernel.context import Context, Event
 from windtunnel.kernel.errors import AwsError
+from windtunnel.kernel.registry import LISTENERS
 from windtunnel.kernel.scope import Arn
 from windtunnel.kernel.trail import trail
-from windtunnel.services.events.model import SERVICE, Rule, envelope, rule_arn
-from windtunnel.services.events.patterns import compile_pattern
-from windtunnel.services.events.targets import TARGETS
+from windtunnel.services.events.archiving import keep
+from windtunnel.services.events.dead_letters import Failure, bury
+from windtunnel.services.events.model import DEFAULT_BUS, Rule, bus_of, envelope, rule_arn
+from windtunnel.services.events.rulesets import rules_on
+from windtunnel.services.events.targets import deliver as hand_over
+from windtunnel.services.events.targets import kind_of, seconds_of
 from windtunnel.services.events.transform import target_input
 
 log = logging.getLogger("windtunnel.events")
 MAX_ATTEMPTS = 185
 MAX_AGE = 86400.0
 MAX_PAUSE = 900.0
-FINAL = ("AccessDenied", "NotFound", "NotImplemented", "Validation", "Invalid")
+FINAL = ("AccessDenied", "NotFound", "NotImplemented", "Validation", "Invalid", "NonExistent", "DoesNotExist", "NoSuch", "IllegalStatus")
 """Errors whose code has one of these in it are not tried again: they would fail the same way."""
 
 
-def fan_out(ctx: Context, event: Event) -> None:
-    """Start a delivery for every target of every rule that matches."""
+def wanted(ctx: Context, event: Event) -> bool:
+    """Whether anybody here wants an event: a listener of the cloud's own, a rule, an archive. What nobody wants is not kept."""
+    if any(source == event.source and detail_type in ("*", event.detail_type) for source, detail_type, _ in LISTENERS):
+        return True
+    if event.source.startswith("windtunnel."):
+        return False
+    account, region, bus = bus_of(event)
+    here = ctx if (account, region) == (ctx.scope.account, ctx.scope.region) else ctx.in_scope(account, region)
+    found, shown = rules_on(here, bus), envelope(event)
+    return bool(found.rules.of(shown) or found.archives.of(shown))
+
+
+def fan_out(ctx: Context, event: Event, quickly: bool) -> None:
+    """Keep an event where it is to be kept, and deliver it to every target of every rule that matches.
+
+    quickly: what is quick is delivered in this transaction; else each delivery is a run of its own.
+    """
     if event.source.startswith("windtunnel."):
         return
-    rules = ctx.tx.find(Rule, "matching", "yes")
-    if not rules:
-        return
-    shown = envelope(event)
-    for rule in rules:
-        if compile_pattern(rule.pattern)(shown):
-            start_deliveries(ctx, rule, shown)
+    account, region, bus = bus_of(event)
+    here = ctx.in_scope(account, region)
+    found, shown = rules_on(here, bus), envelope(event)
+    for archive in found.archives.of(shown):
+        keep(here, archive, shown, event.time)
+    for rule in found.rules.of(shown):
+        start_deliveries(here, rule, shown, hops=event.hops, quickly=quickly)
 
 
-def start_deliveries(ctx: Context, rule: Rule, shown: dict[str, Any]) -> None:
-    """One durable delivery for each target of a rule; the run's name makes a second one of the same event impossible."""
+def start_deliveries(ctx: Context, rule: Rule, shown: dict[str, Any], *, hops: int = 0, quickly: bool = True) -> None:
+    """One delivery for each target of a rule. A run's name makes a second one of the same event impossible."""
     for target in rule.targets.values():
+        arn = Arn.parse(target["Arn"])
+        kind = None if arn is None else kind_of(arn)
+        failed = None
+        if quickly and kind is not None and kind.quick:
+            failed = _try(ctx, shown, rule, target, hops)
+            if failed is None:
+                continue
+        replay = f"/{shown['replay-name']}" if "replay-name" in shown else ""
         ctx.start_job(
-            "events.deliver", f"events.deliver/{shown['id']}/{rule.name}/{target['Id']}", event=shown, rule=rule.name, target=target
+            "events.deliver",
+            f"events.deliver/{shown['id']}{replay}/{rule.arn(ctx.scope)}/{target['Id']}",
+            event=shown,
+            rule=rule.name,
+            target=target,
+            bus=rule.bus,
+            hops=hops,
+            failed=failed,
         )
 
 
-@job("events.deliver")
-def deliver(run: Run, event: dict[str, Any], rule: str, target: dict[str, Any]) -> None:
-    policy = target.get("RetryPolicy", {})
-    for number in range(policy.get("MaximumRetryAttempts", MAX_ATTEMPTS) + 1):
-        pause = run.tx(f"attempt-{number}", attempt, event, rule, target, number)
-        if pause is None:
-            return
-        run.sleep(f"pause-{number}", pause)
-    run.tx("dropped", drop, event, rule, target, "it was tried as often as its retry policy allows")
-
-
-def attempt(ctx: Context, event: dict[str, Any], rule: str, target: dict[str, Any], number: int) -> float | None:
-    """Call the target. None when that is settled, else how long to wait before the next attempt."""
+def _try(ctx: Context, shown: dict[str, Any], rule: Rule, target: dict[str, Any], hops: int) -> list[str] | None:
+    """Deliver now. None when that is done, else the failure: (code, message)."""
     try:
-        _call(ctx, event, rule, target)
+        _call(ctx, shown, rule.name, target, rule.bus, hops)
     except AwsError as error:
-        reason = f"{error.code}: {error.message}"
-        if any(word in error.code for word in FINAL):
-            drop(ctx, event, rule, target, reason)
-            return None
-        if _age(ctx, event) > target.get("RetryPolicy", {}).get("MaximumEventAgeInSeconds", MAX_AGE):
-            drop(ctx, event, rule, target, f"it is too old ({reason})")
-            return None
-        return min(MAX_PAUSE, 2.0 ** min(number, 10))
+        return [error.code, error.message]
     return None
 
 
-def _call(ctx: Context, event: dict[str, Any], rule: str, target: dict[str, Any]) -> None:
-    arn = Arn.parse(target["Arn"])
-    if arn is None:
-        raise AwsError("ValidationException", f"{target['Arn']} is not an ARN")
-    given = target_input(target, event, rule, rule_arn(ctx.scope, rule))
-    role = ctx.assuming(target["RoleArn"], rule, SERVICE)
-    TARGETS[arn.service](role, arn, given, event["id"])
+@job("events.deliver")
+def deliver(
+    run: Run,
+    event: dict[str, Any],
+    rule: str,
+    target: dict[str, Any],
+    bus: str = DEFAULT_BUS,
+    hops: int = 0,
+    failed: list[str] | None = None,
+) -> None:
+    """failed: the error of a first attempt that was made before."""
+    retries = target.get("RetryPolicy", {}).get("MaximumRetryAttempts", MAX_ATTEMPTS)
+    for number in range(retries + 1):
+        if number == 0 and failed is not None:
+            pause = run.tx("attempt-0", settle, event, rule, target, 0, bus, failed)
+        else:
+            pause = run.tx(f"attempt-{number}", attempt, event, rule, target, number, bus, hops)
+        if pause is None:
+            return
+        if number < retries:
+            run.sleep(f"pause-{number}", pause)
+    run.tx("dropped", drop, event, rule, target, bus)
 
 
-def _age(ctx: Context, event: dict[str, Any]) -> float:
-    return ctx.now - datetime.fromisoformat(event["time"].replace("Z", "+00:00")).timestamp()
+def attempt(
+    ctx: Context, event: dict[str, Any], rule: str, target: dict[str, Any], number: int, bus: str = DEFAULT_BUS, hops: int = 0
+) -> float | None:
+    """Call the target. None when that is settled, else how long to wait before the next attempt."""
+    try:
+        _call(ctx, event, rule, target, bus, hops)
+    except AwsError as error:
+        return settle(ctx, event, rule, target, number, bus, [error.code, error.message])
+    return None
 
 
-def drop(ctx: Context, event: dict[str, Any], rule: str, target: dict[str, Any], reason: str) -> None:
-    """Give a delivery up, in the log and in the trail."""
-    text = f"rule {rule}: the event {event['detail-type']} ({event['id']}) was not delivered to {target['Arn']}: {reason}"
-    log.warning("%s", text)
-    trail(ctx, [rule, target["Arn"], event["id"]], text, level="error")
+def settle(
+    ctx: Context, event: dict[str, Any], rule: str, target: dict[str, Any], number: int, bus: str, failed: list[str]
+) -> float | None:
+    """What becomes of an attempt that failed with (code, message): None when it was given up, else how long to wait."""
+    code, message = failed
+    failure = Failure(code, message, number)
+    if any(word in code for word in FINAL):
+        bury(ctx, event, rule, bus, target, failure, f"{code}: {message}")
+        return None
+    if ctx.now - seconds_of(event) > target.get("RetryPolicy", {}).get("MaximumEventAgeInSeconds", MAX_AGE):
+        spent = failure._replace(condition="MaximumEventAgeInSeconds")
+        bury(ctx, event, rule, bus, target, spent, f"it is too old ({code}: {message})")
+        return None
+    trail(
+        ctx, [rule, target["Arn"], event["id"]], f"rule {rule}: {target['Arn']} did not take the event ({code}: {message}); to be retried"
+    )
+    return min(MAX_PAUSE, 2.0 ** min(number, 10))
+
+
+def _call(ctx: Context, event: dict[str, Any], rule: str, target: dict[str, Any], bus: str, hops: int) -> None:
+    arn = rule_arn(ctx.scope, rule, bus)
+    hand_over(ctx, target, target_input(target, event, rule, arn), event, rule, arn, hops)
+
+
+def drop(ctx: Context, event: dict[str, Any], rule: str, target: dict[str, Any], bus: str = DEFAULT_BUS) -> None:
+    """Give a delivery up that was tried as often as its policy allows."""
+    retries = target.get("RetryPolicy", {}).get("MaximumRetryAttempts", MAX_ATTEMPTS)
+    failure = Failure("Exhausted", "The target did not take the event.", retries, "MaximumRetryAttempts")
+    bury(ctx, event, rule, bus, target, failure, "it was tried as often as its retry policy allows")

@@ -29,7 +29,7 @@ ABSENT = _Absent()
 Key = tuple[str, Any]
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def compile_pattern(text: str) -> Matcher:
     """The matcher of a pattern's JSON text. Raises InvalidPattern."""
     try:
@@ -39,6 +39,17 @@ def compile_pattern(text: str) -> Matcher:
     if not isinstance(pattern, dict):
         raise InvalidPattern("Filter is not an object")
     return _object(pattern, 0)
+
+
+def exact_texts(pattern: dict[str, Any], above: tuple[str, ...] = ()) -> dict[tuple[str, ...], frozenset[str]]:
+    """The fields of which a (valid) pattern wants one of some texts and nothing else: path -> texts."""
+    found: dict[tuple[str, ...], frozenset[str]] = {}
+    for key, value in pattern.items():
+        if isinstance(value, dict):
+            found |= exact_texts(value, (*above, key))
+        elif key != "$or" and all(isinstance(one, str) for one in value):
+            found[*above, key] = frozenset(value)
+    return found
 
 
 def _object(pattern: dict[str, Any], depth: int) -> Matcher:

@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
+from windtunnel.events.schedule import next_after, parse
 from windtunnel.jobs import Run, job
 from windtunnel.kernel.context import Context, Event
 from windtunnel.services.events.delivery import start_deliveries
-from windtunnel.services.events.model import Rule, envelope, rule_arn
-from windtunnel.services.events.schedule import next_after, parse
+from windtunnel.services.events.model import Rule, envelope
 
 
 def _ended(schedule_run: str) -> str:
@@ -69,7 +69,7 @@ def fire(ctx: Context, name: str, schedule_run: str) -> bool:
     rule = _valid(ctx, name, schedule_run)
     if rule is None:
         return False
-    resources: Any = (rule_arn(ctx.scope, name),)
+    resources: Any = (rule.arn(ctx.scope),)
     event = Event(ctx.ids.uuid(), "aws.events", "Scheduled Event", ctx.scope.account, ctx.scope.region, ctx.now, resources, {})
     start_deliveries(ctx.caused_by(f"schedule:{name}@{event.id}"), rule, envelope(event))
     return True

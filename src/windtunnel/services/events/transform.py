@@ -8,8 +8,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 STEP = re.compile(r"""\.([A-Za-z0-9_\-]+)|\[(\d+)\]|\[(?:'([^']*)'|"([^"]*)")\]""")
 PLACEHOLDER = re.compile(r"<([A-Za-z0-9_.\-]+)>")
+
+
+RESERVED = ("rule-arn", "rule-name", "event.ingestion-time", "event", "event.json")
 
 
 class Missing:
@@ -49,7 +54,7 @@ def target_input(target: Mapping[str, Any], event: dict[str, Any], rule: str, ru
         return str(target["Input"])
     if "InputPath" in target:
         part = look_up(event, target["InputPath"])
-        return json.dumps(None if part is MISSING else part)
+        return _json(None if part is MISSING else part)
     if "InputTransformer" in target:
         transformer = target["InputTransformer"]
         values = {name: look_up(event, path) for name, path in transformer.get("InputPathsMap", {}).items()}
@@ -61,7 +66,25 @@ def target_input(target: Mapping[str, Any], event: dict[str, Any], rule: str, ru
             "aws.events.event.json": event,
         }
         return fill(transformer["InputTemplate"], values)
-    return json.dumps(event)
+    return _json(event)
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def template_is_valid(template: str, names: Mapping[str, str]) -> bool:
+    """Whether a template is JSON (one value, or several one after the other) once its placeholders have values."""
+    values: dict[str, Any] = {**dict.fromkeys(names), **{f"aws.events.{name}": None for name in RESERVED}}
+    text, position, decoder = fill(template, values).strip(), 0, json.JSONDecoder(strict=False)
+    try:
+        while position < len(text):
+            _, position = decoder.raw_decode(text, position)
+            while position < len(text) and text[position].isspace():
+                position += 1
+    except (ValueError, RecursionError):
+        return False
+    return bool(text)
 
 
 def fill(template: str, values: Mapping[str, Any]) -> str:
@@ -88,5 +111,5 @@ def _inserted(value: Any, quoted: bool) -> str:
     if value is MISSING:
         return "" if quoted else '""'
     if not quoted:
-        return json.dumps(value)
-    return json.dumps(value if isinstance(value, str) else json.dumps(value))[1:-1]
+        return _json(value)
+    return _json(value if isinstance(value, str) else _json(value))[1:-1]

@@ -1,30 +1,43 @@
-"""PutEvents: a client's own events onto the default bus."""
+"""PutEvents: a client's own events onto a bus of this account, or of another one that lets it."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+import msgspec
+
 from windtunnel.kernel.context import Context, Event, Need, Reply
-from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import writes
-from windtunnel.services.events.lookups import check_bus
-from windtunnel.services.events.model import bus_arn
-from windtunnel.services.events.operations.rules import invalid
+from windtunnel.kernel.scope import Arn
+from windtunnel.services.events.lookups import invalid, last_of
+from windtunnel.services.events.model import DEFAULT_BUS, Bus
 
 MAX_SIZE = 1 << 20
 OWN_SOURCES = ("aws.", "windtunnel.")
+REQUIRED = ("Source", "DetailType", "Detail")
+_decode = msgspec.json.Decoder().decode
+
+
+def _home(ctx: Context, entry: dict[str, Any]) -> tuple[str, str, str]:
+    """(account, region, name) of the bus that an entry names."""
+    given = entry.get("EventBusName", DEFAULT_BUS)
+    arn = Arn.parse(given) if given.startswith("arn:") else None
+    return (ctx.scope.account, ctx.scope.region, given) if arn is None else (arn.account, arn.region, last_of(given))
 
 
 def may_put_events(ctx: Context, entries: list[dict[str, Any]], **_: Any) -> list[Need]:
-    return [
-        Need(
-            "events:PutEvents",
-            bus_arn(ctx.scope),
-            {"events:source": entry.get("Source", ""), "events:detail-type": entry.get("DetailType", "")},
-        )
-        for entry in entries
-    ]
+    """One need for each kind of entry: a bus's own policy counts too, and must where it is another account's."""
+    needs: dict[tuple[str, ...], Need] = {}
+    for entry in entries:
+        account, region, name = _home(ctx, entry)
+        source, detail_type = entry.get("Source", ""), entry.get("DetailType", "")
+        kind = (account, region, name, source, detail_type)
+        if kind not in needs:
+            bus = ctx.tx.within(account, region).get(Bus, name)
+            keys = {"events:source": source, "events:detail-type": detail_type, "events:eventBusInvocation": "false"}
+            arn = f"arn:{ctx.scope.partition}:events:{region}:{account}:event-bus/{name}"
+            needs[kind] = Need("events:PutEvents", arn, keys, (bus.policy or None) if bus is not None else None, account)
+    return list(needs.values())
 
 
 @writes(
@@ -43,22 +56,23 @@ def put_events(ctx: Context, entries: list[dict[str, Any]]) -> Reply:
 
 def _size(entry: dict[str, Any]) -> int:
     """As AWS counts: 14 bytes for a time, the rest as UTF-8."""
-    texts = [entry.get(member, "") for member in ("Source", "DetailType", "Detail")] + entry.get("Resources", [])
+    texts = [entry.get(member, "") for member in REQUIRED] + entry.get("Resources", [])
     return (14 if "Time" in entry else 0) + sum(len(text.encode()) for text in texts)
 
 
 def _put(ctx: Context, entry: dict[str, Any]) -> dict[str, str]:
-    for member in ("Source", "DetailType", "Detail"):
+    for member in REQUIRED:
         if not entry.get(member):
             return _refused("InvalidArgument", f"Parameter {member} is not valid. Reason: {member} is a required argument.")
     if entry["Source"].startswith(OWN_SOURCES):
         return _refused("NotAuthorizedForSource", "Not authorized for the source.")
+    account, region, bus = _home(ctx, entry)
+    here = (account, region) == (ctx.scope.account, ctx.scope.region)
+    if bus != DEFAULT_BUS and ctx.tx.within(account, region).get(Bus, bus) is None:
+        return _refused("InvalidArgument", f"Event bus {bus} does not exist.")
     try:
-        check_bus(ctx, entry.get("EventBusName"))
-        detail = json.loads(entry["Detail"])
-    except AwsError as error:
-        return _refused("InvalidArgument", error.message)
-    except (ValueError, RecursionError):
+        detail = _decode(entry["Detail"])
+    except (msgspec.DecodeError, RecursionError):
         detail = None
     if not isinstance(detail, dict):
         return _refused("MalformedDetail", "Detail is malformed.")
@@ -70,9 +84,10 @@ def _put(ctx: Context, entry: dict[str, Any]) -> dict[str, str]:
         account=ctx.scope.account,
         region=ctx.scope.region,
         time=entry.get("Time", ctx.now),
-        resources=tuple(entry.get("Resources", [])),
+        resources=tuple(entry.get("Resources", ())),
         detail=detail,
         cause=ctx.cause or f"event:{identity}",
+        bus=bus if here else f"arn:{ctx.scope.partition}:events:{region}:{account}:event-bus/{bus}",
     )
     ctx.cloud.append_event(ctx, event)
     return {"EventId": identity}

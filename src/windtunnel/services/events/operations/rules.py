@@ -7,21 +7,30 @@ from typing import Any
 
 import msgspec
 
+from windtunnel.events.schedule import InvalidSchedule, parse
 from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.registry import reads, writes
-from windtunnel.services.events.lookups import check_bus, key_of, on_everything, on_rule, request_tags, tags_of, the_rule, token_after
-from windtunnel.services.events.model import SERVICE, Rule, rule_arn
+from windtunnel.services.events.lookups import (
+    bus_name,
+    invalid,
+    key_of,
+    last_of,
+    on_everything,
+    on_rule,
+    page,
+    request_tags,
+    rule_context,
+    the_bus,
+    the_rule,
+)
+from windtunnel.services.events.model import DEFAULT_BUS, SERVICE, Rule, rule_arn, rule_key, rules_of
 from windtunnel.services.events.patterns import InvalidPattern, Matcher, compile_pattern
-from windtunnel.services.events.schedule import InvalidSchedule, parse
+from windtunnel.services.events.rulesets import changed
 from windtunnel.services.events.scheduling import reschedule
 
 MAX_RULES = 300
 ENVELOPE = ("id", "account", "source", "time", "region", "resources", "detail-type")
-
-
-def invalid(message: str) -> AwsError:
-    return AwsError("ValidationException", message, status=400)
 
 
 def checked_pattern(text: str) -> Matcher:
@@ -31,12 +40,36 @@ def checked_pattern(text: str) -> Matcher:
         raise AwsError("InvalidEventPatternException", f"Event pattern is not valid. Reason: {error}") from error
 
 
-def may_put_rule(ctx: Context, name: str, role_arn: str | None = None, tags: list[dict[str, str]] | None = None, **_: Any) -> list[Need]:
-    context = {**tags_of(ctx, name), **request_tags(tags)}
-    needs = [Need("events:PutRule", rule_arn(ctx.scope, name), context)]
+def may_put_rule(
+    ctx: Context,
+    name: str,
+    event_pattern: str = "",
+    role_arn: str | None = None,
+    tags: list[dict[str, str]] | None = None,
+    event_bus_name: str | None = None,
+    **_: Any,
+) -> list[Need]:
+    bus = last_of(event_bus_name)
+    context = {**rule_context(ctx, name, bus), **request_tags(tags), **_named_by(event_pattern)}
+    arn = rule_arn(ctx.scope, name, bus)
+    needs = [Need("events:PutRule", arn, context)]
     if tags:
-        needs.append(Need("events:TagResource", rule_arn(ctx.scope, name), context))
+        needs.append(Need("events:TagResource", arn, context))
     return [*needs, Need("iam:PassRole", role_arn, {"iam:PassedToService": SERVICE})] if role_arn else needs
+
+
+def _named_by(pattern: str) -> dict[str, Any]:
+    """What a pattern says of the source and the detail type, as condition keys."""
+    try:
+        given = json.loads(pattern) if pattern else {}
+    except (ValueError, RecursionError):
+        given = {}
+    found = {}
+    for key in ("source", "detail-type"):
+        values = given.get(key) if isinstance(given, dict) else None
+        if isinstance(values, list) and all(isinstance(value, str) for value in values):
+            found[f"events:{key}"] = values
+    return found
 
 
 @writes(
@@ -57,7 +90,8 @@ def put_rule(
     tags: list[dict[str, str]] | None = None,
     event_bus_name: str | None = None,
 ) -> Reply:
-    check_bus(ctx, event_bus_name)
+    bus = bus_name(ctx, event_bus_name, "PutRule")
+    the_bus(ctx, bus)
     if not event_pattern and not schedule_expression:
         raise invalid("Parameter(s) EventPattern or ScheduleExpression must be specified.")
     if state == "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS":
@@ -65,12 +99,15 @@ def put_rule(
     if event_pattern:
         checked_pattern(event_pattern)
     if schedule_expression:
+        if bus != DEFAULT_BUS:
+            raise invalid("ScheduleExpression is supported only on the default event bus.")
         check_schedule(schedule_expression)
-    old = ctx.tx.get(Rule, name)
-    if old is None and len(ctx.tx.scan(Rule, limit=MAX_RULES)) >= MAX_RULES:
+    old = ctx.tx.get(Rule, rule_key(name, bus))
+    if old is None and len(_on(bus, ctx.tx.scan(Rule, prefix=rules_of(bus), limit=MAX_RULES))) >= MAX_RULES:
         raise AwsError("LimitExceededException", "The requested resource exceeds the maximum number allowed.")
     rule = Rule(
         name=name,
+        bus=bus,
         pattern=event_pattern,
         schedule=schedule_expression,
         state="DISABLED" if state == "DISABLED" else "ENABLED",
@@ -81,8 +118,18 @@ def put_rule(
         tags=old.tags if old else {tag["Key"]: tag["Value"] for tag in tags or []},
         schedule_run=old.schedule_run if old else "",
     )
-    ctx.tx.put(reschedule(ctx, rule))
-    return {"RuleArn": rule_arn(ctx.scope, name)}
+    store(ctx, reschedule(ctx, rule))
+    return {"RuleArn": rule.arn(ctx.scope)}
+
+
+def store(ctx: Context, rule: Rule) -> None:
+    ctx.tx.put(rule)
+    changed(ctx)
+
+
+def _on(bus: str, found: list[Rule]) -> list[Rule]:
+    """Those of a bus: a scan of the default bus's rules goes on into those of the others."""
+    return [rule for rule in found if rule.bus == bus]
 
 
 def check_schedule(expression: str) -> None:
@@ -94,7 +141,7 @@ def check_schedule(expression: str) -> None:
 
 @reads("events", "DescribeRule", authorize=on_rule("DescribeRule"), acts="Name EventBusName")
 def describe_rule(ctx: Context, name: str, event_bus_name: str | None = None) -> Reply:
-    rule = the_rule(ctx, name, event_bus_name)
+    rule = the_rule(ctx, name, bus_name(ctx, event_bus_name, "DescribeRule"))
     return {**rule.described(ctx.scope), "CreatedBy": rule.created_by}
 
 
@@ -102,41 +149,41 @@ def describe_rule(ctx: Context, name: str, event_bus_name: str | None = None) ->
 def list_rules(
     ctx: Context, name_prefix: str = "", event_bus_name: str | None = None, next_token: str | None = None, limit: int = 100
 ) -> Reply:
-    check_bus(ctx, event_bus_name)
-    found = ctx.tx.scan(Rule, prefix=name_prefix, after=key_of(next_token), limit=limit + 1)
-    reply: Reply = {"Rules": [rule.described(ctx.scope) for rule in found[:limit]]}
-    if len(found) > limit:
-        reply["NextToken"] = token_after(found[limit - 1].name)
-    return reply
+    bus = bus_name(ctx, event_bus_name, "ListRules")
+    the_bus(ctx, bus)
+    found = ctx.tx.scan(Rule, prefix=rules_of(bus) + name_prefix, after=key_of(next_token), limit=limit + 1)
+    return page(_on(bus, found), limit, "Rules", lambda rule: rule.described(ctx.scope), Rule.key)
 
 
 @writes("events", "EnableRule", authorize=on_rule("EnableRule"), acts="Name EventBusName")
 def enable_rule(ctx: Context, name: str, event_bus_name: str | None = None) -> Reply:
-    rule = the_rule(ctx, name, event_bus_name)
+    rule = the_rule(ctx, name, bus_name(ctx, event_bus_name, "EnableRule"))
     if rule.state != "ENABLED":
-        ctx.tx.put(reschedule(ctx, msgspec.structs.replace(rule, state="ENABLED")))
+        store(ctx, reschedule(ctx, msgspec.structs.replace(rule, state="ENABLED")))
     return {}
 
 
 @writes("events", "DisableRule", authorize=on_rule("DisableRule"), acts="Name EventBusName")
 def disable_rule(ctx: Context, name: str, event_bus_name: str | None = None) -> Reply:
-    rule = the_rule(ctx, name, event_bus_name)
+    rule = the_rule(ctx, name, bus_name(ctx, event_bus_name, "DisableRule"))
     if rule.state != "DISABLED":
-        ctx.tx.put(reschedule(ctx, msgspec.structs.replace(rule, state="DISABLED")))
+        store(ctx, reschedule(ctx, msgspec.structs.replace(rule, state="DISABLED")))
     return {}
 
 
 @writes("events", "DeleteRule", authorize=on_rule("DeleteRule"), acts="Name EventBusName", descriptive="Force")
 def delete_rule(ctx: Context, name: str, event_bus_name: str | None = None, force: bool = False) -> Reply:
     """Deleting what is gone is success. Force is for rules that another service manages; there are none here."""
-    check_bus(ctx, event_bus_name)
-    rule = ctx.tx.get(Rule, name)
+    bus = bus_name(ctx, event_bus_name, "DeleteRule")
+    the_bus(ctx, bus)
+    rule = ctx.tx.get(Rule, rule_key(name, bus))
     if rule is None:
         return {}
     if rule.targets:
         raise invalid("Rule can't be deleted since it has targets.")
     reschedule(ctx, msgspec.structs.replace(rule, schedule=""))
-    ctx.tx.delete(Rule, name)
+    ctx.tx.delete(Rule, rule.key())
+    changed(ctx)
     return {}
 
 
