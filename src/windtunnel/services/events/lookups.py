@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -13,7 +11,6 @@ from windtunnel.kernel.scope import Arn
 from windtunnel.services.events.model import DEFAULT_BUS, Bus, Rule, bus_arn, rule_arn, rule_key
 
 R = TypeVar("R")
-_MARK = "wt1:"
 
 
 def bus_name(ctx: Context, given: str | None, operation: str) -> str:
@@ -99,26 +96,9 @@ def invalid(message: str) -> AwsError:
     return AwsError("ValidationException", message, status=400)
 
 
-def token_after(key: str) -> str:
-    return base64.urlsafe_b64encode((_MARK + key).encode()).decode()
-
-
 def page(found: list[R], limit: int, member: str, shown: Callable[[R], Any], key: Callable[[R], str]) -> Reply:
-    """The answer of a list operation: `limit` of what was found, and a token when there is more."""
+    """The answer of a list operation: `limit` of what was found, and the last one's key when there is more (sealed at the wire)."""
     reply: Reply = {member: [shown(one) for one in found[:limit]]}
     if len(found) > limit:
-        reply["NextToken"] = token_after(key(found[limit - 1]))
+        reply["NextToken"] = key(found[limit - 1])
     return reply
-
-
-def key_of(token: str | None) -> str | None:
-    """The key that a page's token stands for. Raises AWS's error for one that we never gave."""
-    if token is None:
-        return None
-    try:
-        text = base64.urlsafe_b64decode(token.encode()).decode()
-    except (binascii.Error, UnicodeError, ValueError):
-        text = ""
-    if not text.startswith(_MARK):
-        raise AwsError("ValidationException", "Parameter NextToken is not valid.", status=400)
-    return text[len(_MARK) :]

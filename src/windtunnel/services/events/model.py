@@ -159,7 +159,10 @@ class Tally(Record, kw_only=True):
 
 
 class Kept(Record, kw_only=True):
-    """An archived event, in order of its own time. archive: the archive's id; size: of its JSON in bytes; at: when it was archived."""
+    """An archived event, in order of its own time. archive: the archive's id; size: of its JSON in bytes; at: when it was archived.
+
+    mark: tells an event from itself, when it comes onto a bus by two ways.
+    """
 
     KIND: ClassVar[str] = "events.kept"
     SCOPE: ClassVar[RecordScope] = "region"
@@ -169,9 +172,10 @@ class Kept(Record, kw_only=True):
     time: float
     size: int
     at: float
+    mark: str
 
     def key(self) -> str:
-        return f"{kept_key(self.archive, self.time)}{self.event['id']}"
+        return f"{kept_key(self.archive, self.time)}{self.event['id']}/{self.mark}"
 
 
 def kept_key(archive: str, time: float) -> str:

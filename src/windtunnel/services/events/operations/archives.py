@@ -11,7 +11,7 @@ from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
 from windtunnel.kernel.scope import Arn
 from windtunnel.services.events.archiving import begin_sweep
-from windtunnel.services.events.lookups import bus_name, invalid, key_of, on_everything, page, the_bus
+from windtunnel.services.events.lookups import bus_name, invalid, on_everything, page, the_bus
 from windtunnel.services.events.model import Archive, Tally, bus_arn
 from windtunnel.services.events.operations.rules import checked_pattern
 from windtunnel.services.events.rulesets import changed
@@ -153,7 +153,7 @@ def list_archives(
         raise invalid("At most one filter is allowed for ListArchives. Use either : State, EventSourceArn, or NamePrefix.")
     found = [
         archive
-        for archive in ctx.tx.scan(Archive, prefix=name_prefix, after=key_of(next_token))
+        for archive in ctx.tx.scan(Archive, prefix=name_prefix, after=next_token)
         if event_source_arn in ("", bus_arn(ctx.scope, archive.bus)) and state in ("", "ENABLED")
     ]
     return page(found, limit, "Archives", lambda archive: _shown(ctx, archive), Archive.key)

@@ -10,7 +10,7 @@ from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
 from windtunnel.kernel.scope import Arn
-from windtunnel.services.events.lookups import bus_name, invalid, key_of, on_bus, on_everything, page, request_tags, the_bus
+from windtunnel.services.events.lookups import bus_name, invalid, on_bus, on_everything, page, request_tags, the_bus
 from windtunnel.services.events.model import DEFAULT_BUS, Bus, Rule, bus_arn, rules_of
 
 MAX_BUSES = 100
@@ -95,7 +95,7 @@ def describe_event_bus(ctx: Context, name: str | None = None) -> Reply:
 
 @reads("events", "ListEventBuses", authorize=on_everything("ListEventBuses"), acts="NamePrefix NextToken Limit", cost="scan")
 def list_event_buses(ctx: Context, name_prefix: str = "", next_token: str | None = None, limit: int = 100) -> Reply:
-    after = key_of(next_token)
+    after = next_token
     found = ctx.tx.scan(Bus, prefix=name_prefix, after=after, limit=limit + 1)
     if DEFAULT_BUS.startswith(name_prefix) and (after is None or after < DEFAULT_BUS) and ctx.tx.get(Bus, DEFAULT_BUS) is None:
         found = sorted([*found, Bus(name=DEFAULT_BUS)], key=lambda bus: bus.name)[: limit + 1]

@@ -10,7 +10,7 @@ from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
 from windtunnel.kernel.scope import Arn
-from windtunnel.services.events.lookups import invalid, key_of, on_everything, page
+from windtunnel.services.events.lookups import invalid, on_everything, page
 from windtunnel.services.events.model import Archive, Bus, Replay, bus_arn
 
 MAX_RUNNING = 10
@@ -156,7 +156,7 @@ def list_replays(
         raise invalid("At most one filter is allowed for ListReplays. Use either : State, EventSourceArn, or NamePrefix.")
     found = [
         replay
-        for replay in ctx.tx.scan(Replay, prefix=name_prefix, after=key_of(next_token))
+        for replay in ctx.tx.scan(Replay, prefix=name_prefix, after=next_token)
         if event_source_arn in ("", ctx.arn("events", f"archive/{replay.archive}")) and state in ("", replay.state)
     ]
     return page(found, limit, "Replays", lambda replay: _shown(ctx, replay), Replay.key)

@@ -14,7 +14,6 @@ from windtunnel.kernel.registry import reads, writes
 from windtunnel.services.events.lookups import (
     bus_name,
     invalid,
-    key_of,
     last_of,
     on_everything,
     on_rule,
@@ -151,7 +150,7 @@ def list_rules(
 ) -> Reply:
     bus = bus_name(ctx, event_bus_name, "ListRules")
     the_bus(ctx, bus)
-    found = ctx.tx.scan(Rule, prefix=rules_of(bus) + name_prefix, after=key_of(next_token), limit=limit + 1)
+    found = ctx.tx.scan(Rule, prefix=rules_of(bus) + name_prefix, after=next_token, limit=limit + 1)
     return page(_on(bus, found), limit, "Rules", lambda rule: rule.described(ctx.scope), Rule.key)
 
 

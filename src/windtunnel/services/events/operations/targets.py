@@ -14,7 +14,6 @@ from windtunnel.kernel.scope import Arn
 from windtunnel.services.events.lookups import (
     bus_name,
     invalid,
-    key_of,
     last_of,
     on_everything,
     on_rule,
@@ -147,7 +146,7 @@ def remove_targets(ctx: Context, rule: str, ids: list[str], event_bus_name: str 
 def list_targets_by_rule(
     ctx: Context, rule: str, event_bus_name: str | None = None, next_token: str | None = None, limit: int = 100
 ) -> Reply:
-    found, after = the_rule(ctx, rule, bus_name(ctx, event_bus_name, "ListTargetsByRule")), key_of(next_token) or ""
+    found, after = the_rule(ctx, rule, bus_name(ctx, event_bus_name, "ListTargetsByRule")), next_token or ""
     ids = [identity for identity in sorted(found.targets) if identity > after]
     return page(ids, limit, "Targets", lambda identity: found.targets[identity], str)
 
@@ -164,5 +163,5 @@ def list_rule_names_by_target(
 ) -> Reply:
     bus = bus_name(ctx, event_bus_name, "ListRuleNamesByTarget")
     the_bus(ctx, bus)
-    found = [rule for rule in ctx.tx.find(Rule, "target", target_arn, after=key_of(next_token)) if rule.bus == bus]
+    found = [rule for rule in ctx.tx.find(Rule, "target", target_arn, after=next_token) if rule.bus == bus]
     return page(found, limit, "RuleNames", lambda rule: rule.name, Rule.key)
