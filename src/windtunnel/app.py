@@ -19,10 +19,10 @@ from windtunnel.events.pump import Pump
 from windtunnel.jobs.engine import Boundary, Engine, _no_boundary
 from windtunnel.kernel.clock import Clock, SystemClock
 from windtunnel.kernel.cloud import BlobRef, Blobs, Body, Identity
-from windtunnel.kernel.context import Context, Event, Reply, Wait
-from windtunnel.kernel.errors import not_built
+from windtunnel.kernel.context import INTERNAL, Context, Event, Reply, Wait
+from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.ids import Ids, SystemIds
-from windtunnel.kernel.registry import OPERATIONS, STARTERS
+from windtunnel.kernel.registry import OPERATIONS, STARTERS, Operation
 from windtunnel.settings import Settings
 from windtunnel.store.blobs import FileBlobs
 from windtunnel.store.sealing import RootKeySealer, root_key
@@ -74,6 +74,7 @@ class WindtunnelCloud:
         boundary: Boundary = _no_boundary,
     ) -> None:
         load_services()
+        from windtunnel.services.cloudtrail.recorder import Recorder
         from windtunnel.services.codecommit.hosting import GitHosting
         from windtunnel.services.events.delivery import fan_out, wanted
         from windtunnel.services.iam.identity import StoreIdentity
@@ -92,8 +93,11 @@ class WindtunnelCloud:
         self.engine = Engine(self.store, self.writer, loop, self, boundary)
         self.pump = Pump(self.writer, loop, self, wanted, fan_out)
         self.identity: Identity = StoreIdentity()
+        self.audit = Recorder(self, lambda: self.writer.submit_threadsafe(lambda _: None))
+        self.writer.last = self.audit.last
         self._parts: dict[str, Any] = {}
         self._waiters: dict[str, set[asyncio.Future[None]]] = defaultdict(set)
+        self.add_part("audit", self.audit)
         self.add_part("store", self.store)
         self.add_part("store-writer", self.writer)
         self.add_part("context", self.context)
@@ -112,12 +116,24 @@ class WindtunnelCloud:
             raise not_built(service, operation)
         if found.body == "stage":
             args = {**args, **{name: self._as_body(value) for name, value in args.items() if isinstance(value, bytes | BlobRef)}}
-        self.identity.check(ctx, found.authorize(ctx, **args))
-        if found.kind == "read":
-            result = found.handler(ctx, **args)
-        else:
-            result = self._in_savepoint(ctx, found.handler, args)
-        return result.otherwise if isinstance(result, Wait) else result
+        try:
+            self.identity.check(ctx, found.authorize(ctx, **args))
+            result = found.handler(ctx, **args) if found.kind == "read" else self._in_savepoint(ctx, found.handler, args)
+        except AwsError as error:
+            self._note(ctx, found, args, error=error)
+            raise
+        reply: Reply = result.otherwise if isinstance(result, Wait) else result
+        self._note(ctx, found, args, result=reply)
+        return reply
+
+    def _note(
+        self, ctx: Context, found: Operation, args: dict[str, Any], result: Reply | None = None, error: AwsError | None = None
+    ) -> None:
+        """What a service does for a caller, with a role, or as itself is an event; what the cloud does for itself is none."""
+        principal = ctx.principal
+        shown = bool(ctx.via or principal.via_service or principal.kind == "service") and principal.name != "windtunnel"
+        if shown and self.audit.follows(found.service, found.name):
+            self.audit.note(found, ctx.scope, principal, INTERNAL, args, result=result, error=error, ctx=ctx, via=ctx.via)
 
     def _as_body(self, value: bytes | BlobRef) -> Body:
         return Body(value if isinstance(value, BlobRef) else self.blobs.small(value))
@@ -209,6 +225,8 @@ class WindtunnelCloud:
         """End in order; nothing that was accepted is lost, for everything is recorded."""
         self.closing.set()
         self.engine.close()
+        if self.audit.last() is not None:
+            self.writer.submit(lambda _: None)
         await self.writer.close()
         self.store.close()
         self.blobs.close()

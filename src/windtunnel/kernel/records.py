@@ -94,3 +94,15 @@ class Tx(Protocol):
 
     def drop_logs(self, group: str, stream: str | None = None) -> None:
         """Forget a stream's events, or a whole group's."""
+
+    def append_audit(self, seq: int, body: bytes) -> None:
+        """Keep a group of notes of calls (services/cloudtrail) of this scope; seq: microseconds, greater than any before."""
+
+    def read_audit(self, *, after: int = 0, before: int = 1 << 62, limit: int = 100, newest_first: bool = False) -> list[tuple[int, bytes]]:
+        """(seq, body) of this scope's groups with after < seq < before."""
+
+    def drop_audit(self, before: int, limit: int) -> int:
+        """Forget at most `limit` groups of this scope older than `before`. Returns how many."""
+
+    def audited(self) -> list[tuple[str, str]]:
+        """(account, region) of every scope that has groups of notes."""

@@ -17,7 +17,7 @@ import msgspec
 
 from windtunnel.kernel.errors import AwsError, StoreUnavailable
 from windtunnel.kernel.records import Conflict, Record
-from windtunnel.store import opening
+from windtunnel.store import audit, opening
 from windtunnel.store.opening import index_rows
 
 R = TypeVar("R", bound=Record)
@@ -40,6 +40,7 @@ SCHEMA = (
     "CREATE TABLE IF NOT EXISTS waiting (name TEXT, run TEXT, PRIMARY KEY (name, run)) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS log (stream TEXT NOT NULL, ts INTEGER NOT NULL, seq INTEGER NOT NULL, ingested INTEGER NOT NULL,"
     " message TEXT NOT NULL, PRIMARY KEY (stream, ts, seq)) WITHOUT ROWID",
+    audit.TABLE,
 )
 
 _encoders = msgspec.json.Encoder()
@@ -219,6 +220,18 @@ class SqliteTx:
         else:
             low = self._log_stream(group, "")
             self._db.execute("DELETE FROM log WHERE stream>=? AND stream<?", (low, low + _END))
+
+    def append_audit(self, seq: int, body: bytes) -> None:
+        audit.append(self._db, self._prefix["region"], seq, body)
+
+    def read_audit(self, *, after: int = 0, before: int = 1 << 62, limit: int = 100, newest_first: bool = False) -> list[tuple[int, bytes]]:
+        return audit.read(self._db, self._prefix["region"], after, before, limit, newest_first)
+
+    def drop_audit(self, before: int, limit: int) -> int:
+        return audit.drop(self._db, self._prefix["region"], before, limit)
+
+    def audited(self) -> list[tuple[str, str]]:
+        return [(scope.split("/")[0], scope.split("/")[1]) for scope in audit.scopes(self._db)]
 
     def _log_stream(self, group: str, stream: str) -> str:
         return f"{self._account}/{self._region}/{group}\x00{stream}"

@@ -50,6 +50,12 @@ class _Item:
             self.future.set_result(self.result)
 
 
+def _look_at(done: asyncio.Future[Any]) -> None:
+    """Nobody waits for what joins a group, so its failure is said here."""
+    if not done.cancelled() and done.exception() is not None:
+        log.error("what joins a group of writes failed: %s", done.exception())
+
+
 class Writer:
     """Owns the write connection."""
 
@@ -61,6 +67,8 @@ class Writer:
         self._scheduled = False
         self._closed = False
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
+        self.last: Callable[[], Work | None] = lambda: None
+        """What joins each group at its end: asked once a group, on the loop's thread, before COMMIT."""
 
     def submit(self, work: Callable[[SqliteTx], T]) -> asyncio.Future[T]:
         """Run work in the next group (loop thread only). The future is done when the group is durable."""
@@ -110,6 +118,12 @@ class Writer:
             broken = self._run_item(db, item, hooks)
             if time.monotonic() > deadline:
                 break
+        last = self.last()
+        if last is not None:
+            item = _Item(last, self._loop.create_future())
+            item.future.add_done_callback(_look_at)
+            group.append(item)
+            self._run_item(item, hooks)
         self._committing = True
         self._committer.submit(self._commit, group, hooks, broken)
 

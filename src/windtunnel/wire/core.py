@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 from hashlib import sha256
 from typing import Any, Protocol
 
+from windtunnel.kernel.audit import Audit
 from windtunnel.kernel.cloud import BlobRange, BlobReader, BlobWriter, Body, Cloud, DamagedBlob
 from windtunnel.kernel.context import Context, EventStream, RequestInfo, Wait
 from windtunnel.kernel.errors import AwsError, not_built
@@ -128,7 +129,7 @@ class Request:
 class Plan:
     """Everything that was compiled for one operation over one protocol."""
 
-    __slots__ = ("operation", "decode", "encode", "streaming_input", "streaming_output", "protocol", "pages", "events")
+    __slots__ = ("operation", "decode", "encode", "streaming_input", "streaming_output", "protocol", "pages", "events", "audited")
 
     def __init__(self, operation: Operation, model: ServiceModel, protocol: str, rules: ServiceRules, strict: bool = False) -> None:
         shape = model.operation(operation.name)
@@ -140,19 +141,24 @@ class Plan:
         self.streaming_output = shape.streaming_output
         self.pages = page_tokens(shape, rules)
         self.events = compile_event_encoder(shape, protocol, strict)
+        self.audited = False
+        """Whether CloudTrail follows this operation."""
 
 
 class Run:
-    """One operation on its way from a decoded request to an answer. page: the token of a page, as the client sent it."""
+    """One operation on its way from a decoded request to an answer.
 
-    __slots__ = ("plan", "scope", "principal", "info", "args", "page")
+    page: the token of a page, as the client sent it. asked: the arguments before `prepare` changed them.
+    """
+
+    __slots__ = ("plan", "scope", "principal", "info", "args", "asked", "page")
 
     def __init__(self, plan: Plan, scope: Scope, principal: Principal, info: RequestInfo, args: dict[str, Any]) -> None:
         self.plan = plan
         self.scope = scope
         self.principal = principal
         self.info = info
-        self.args = args
+        self.args = self.asked = args
         self.page: str | None = None
 
 
@@ -164,6 +170,7 @@ class Core:
         self._backend = backend
         self._strict = strict
         self._cloud = backend.cloud
+        self._audit: Audit = backend.cloud.part("audit")
         registered: dict[str, set[str]] = {}
         for service, operation in OPERATIONS:
             registered.setdefault(service, set()).add(operation)
@@ -245,6 +252,7 @@ class Core:
                 raise not_built(route.service, route.operation)
             rules = RULES.get(route.service) or ServiceRules()
             plan = self._plans[key] = Plan(operation, load_service(route.service), route.protocol, rules, self._strict)
+            plan.audited = self._audit.follows(route.service, route.operation)
         return plan
 
     def _authenticate(self, request: Request, signed: Signed | None, family: Family) -> tuple[Principal, str]:
@@ -320,8 +328,19 @@ class Core:
 
     def _call(self, run: Run, ctx: Context) -> Any:
         operation = run.plan.operation
-        self._cloud.identity.check(ctx, operation.authorize(ctx, **run.args))
-        return operation.handler(ctx, **run.args)
+        try:
+            self._cloud.identity.check(ctx, operation.authorize(ctx, **run.args))
+            result = operation.handler(ctx, **run.args)
+        except AwsError as error:
+            self._refused(run, error)
+            raise
+        if run.plan.audited and not isinstance(result, Wait | EventStream):
+            self._audit.note(operation, run.scope, run.principal, run.info, run.asked, result, None, ctx)
+        return result
+
+    def _refused(self, run: Run, error: AwsError) -> None:
+        if run.plan.audited:
+            self._audit.note(run.plan.operation, run.scope, run.principal, run.info, run.asked, None, error)
 
     async def _guard(self, request: Request, work: Awaitable[Answer]) -> Answer:
         try:
@@ -353,8 +372,12 @@ class Core:
         return self._encode(run, result)
 
     def _prepared(self, run: Run, prepare: Callable[[Any, dict[str, Any]], dict[str, Any]], ctx: Context) -> dict[str, Any]:
-        self._cloud.identity.check(ctx, run.plan.operation.authorize(ctx, **run.args))
-        return prepare(ctx, run.args)
+        try:
+            self._cloud.identity.check(ctx, run.plan.operation.authorize(ctx, **run.args))
+            return prepare(ctx, run.args)
+        except AwsError as error:
+            self._refused(run, error)
+            raise
 
     async def _in_thread_snapshot(self, run: Run, work: Callable[[Context], Any]) -> Any:
         def read() -> Any:

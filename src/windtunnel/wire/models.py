@@ -79,6 +79,7 @@ class Shape(msgspec.Struct, rename="camel"):
     sparse: bool = False
     exception: bool = False
     fault: bool = False
+    sensitive: bool = False
     location_name: str | None = None
     timestamp_format: str | None = None
     xml_namespace: dict[str, str] | str | None = None

@@ -1,0 +1,3 @@
+"""What the generated contract tests need to know of `cloudtrail`."""
+
+from __future__ import annotations
