@@ -118,12 +118,12 @@ class Writer:
             broken = self._run_item(db, item, hooks)
             if time.monotonic() > deadline:
                 break
-        last = self.last()
+        last = self.last() if broken is None else None
         if last is not None:
             item = _Item(last, self._loop.create_future())
             item.future.add_done_callback(_look_at)
             group.append(item)
-            self._run_item(item, hooks)
+            broken = self._run_item(db, item, hooks)
         self._committing = True
         self._committer.submit(self._commit, group, hooks, broken)
 
