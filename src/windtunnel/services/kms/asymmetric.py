@@ -11,6 +11,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap_with_padding
 
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.services.kms.specs import EDWARDS, RSA
@@ -75,11 +76,7 @@ def encrypt(public: bytes, plaintext: bytes, algorithm: str) -> bytes:
 
 
 def decrypt(private: bytes, blob: bytes, algorithm: str) -> bytes:
-    try:
-        opened: bytes = private_key(private).decrypt(blob, _oaep(algorithm))
-    except ValueError:
-        raise AwsError("InvalidCiphertextException", "") from None
-    return opened
+    return _opened(private_key(private), blob, algorithm)
 
 
 def _signing(algorithm: str, digest: bool) -> tuple[Any, ...]:
@@ -120,6 +117,43 @@ def verifies(public: bytes, message: bytes, signature: bytes, algorithm: str, di
     except InvalidSignature:
         return False
     return True
+
+
+def unwrap(private: bytes, wrapped: bytes, algorithm: str) -> bytes:
+    """Key material that was wrapped for import: under OAEP alone, or under an AES key that stands before it, under OAEP itself."""
+    key = private_key(private)
+    if algorithm.startswith("RSAES_OAEP"):
+        return _opened(key, wrapped, algorithm)
+    size = key.key_size // 8
+    try:
+        return aes_key_unwrap_with_padding(_opened(key, wrapped[:size], algorithm), wrapped[size:])
+    except (InvalidUnwrap, ValueError):
+        raise AwsError("InvalidCiphertextException", "") from None
+
+
+def _opened(key: Any, blob: bytes, algorithm: str) -> bytes:
+    try:
+        opened: bytes = key.decrypt(blob, _oaep(algorithm))
+    except ValueError:
+        raise AwsError("InvalidCiphertextException", "") from None
+    return opened
+
+
+def public_of(private: bytes, spec: str) -> bytes:
+    """The public half of an imported private key, which must be of that spec. Raises IncorrectKeyMaterialException."""
+    try:
+        key: Any = serialization.load_der_private_key(private, None)
+    except (ValueError, TypeError):
+        key = None
+    if isinstance(key, rsa.RSAPrivateKey):
+        fits = RSA.get(spec) == key.key_size
+    elif isinstance(key, ec.EllipticCurvePrivateKey):
+        fits = spec in _CURVES and key.curve.name == _CURVES[spec]().name
+    else:
+        fits = isinstance(key, ed25519.Ed25519PrivateKey) and spec == EDWARDS
+    if not fits:
+        raise AwsError("IncorrectKeyMaterialException", f"The key material is not a private key (PKCS #8, DER) of the spec {spec}.")
+    return public_bytes(key.public_key())
 
 
 def agree(private: bytes, other: bytes) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any
 from windtunnel.kernel.context import Authorize, Context, Need
 from windtunnel.kernel.lazy import LazyKeys
 from windtunnel.services.kms.lookups import Found, aliases_of, changeable, find_key, own_key
-from windtunnel.services.kms.model import Grant, Key
+from windtunnel.services.kms.model import Grant
 
 Encryption = Mapping[str, str]
 
@@ -86,13 +86,17 @@ def _policy(ctx: Context, found: Found, operation: str, encryption: dict[str, st
         return key.policy
     grants = grants_of(ctx, found)
     grantees = sorted({grant.grantee for grant in grants if grant.allows(operation, encryption)})
-    return _with_grants(key, operation, grantees) if grantees else key.policy
+    return with_statement(key.policy, operation, grantees) if grantees else key.policy
 
 
-def _with_grants(key: Key, operation: str, grantees: list[str]) -> str:
-    document = json.loads(key.policy)
+def with_statement(policy: str, operation: str, principals: list[str]) -> str:
+    """The policy, and that these principals may do one thing more."""
+    document = json.loads(policy)
     statements = document["Statement"]
-    granted = {"Effect": "Allow", "Principal": {"AWS": grantees}, "Action": f"kms:{operation}", "Resource": "*"}
+    services = [name for name in principals if name.endswith(".amazonaws.com")]
+    others = [name for name in principals if name not in services]
+    named = {kind: names for kind, names in (("AWS", others), ("Service", services)) if names}
+    granted = {"Effect": "Allow", "Principal": named, "Action": f"kms:{operation}", "Resource": "*"}
     document["Statement"] = [*(statements if isinstance(statements, list) else [statements]), granted]
     return json.dumps(document)
 

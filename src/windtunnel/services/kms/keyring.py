@@ -5,9 +5,11 @@ Invariant: a material's plaintext lives for one operation; at rest it is what th
 
 from __future__ import annotations
 
+import hmac
 import secrets
-from hashlib import sha256
 from typing import Any
+
+import msgspec
 
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import AwsError
@@ -28,8 +30,16 @@ def sealer(ctx: Context) -> Sealer:
 
 def seal_material(ctx: Context, key_id: str, plaintext: bytes, **fields: Any) -> Material:
     """New material for a key. fields: of Material."""
-    material_id = secrets.token_hex(32)
+    return seal_as(ctx, key_id, secrets.token_hex(32), plaintext, **fields)
+
+
+def seal_as(ctx: Context, key_id: str, material_id: str, plaintext: bytes, **fields: Any) -> Material:
     return Material(material_id, sealer(ctx).seal(plaintext, _context(key_id, material_id)), ctx.now, **fields)
+
+
+def changed(material: Material, **fields: Any) -> Material:
+    """The same material, told otherwise."""
+    return msgspec.structs.replace(material, **fields)
 
 
 def new_material(ctx: Context, key_id: str, spec: str, **fields: Any) -> Material:
@@ -80,6 +90,6 @@ def _context(key_id: str, material_id: str) -> bytes:
     return f"kms.key/{key_id}/{material_id}".encode()
 
 
-def fingerprint(plaintext: bytes) -> str:
-    """The id of imported material: the same bytes are the same material, whenever they are imported."""
-    return sha256(b"kms material\0" + plaintext).hexdigest()
+def fingerprint(ctx: Context, plaintext: bytes) -> str:
+    """The id of imported material: the same bytes are the same material, whenever they are imported. It tells nothing of them."""
+    return hmac.digest(sealer(ctx).derive("kms.material-id"), plaintext, "sha256").hex()

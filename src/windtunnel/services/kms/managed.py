@@ -80,7 +80,7 @@ def _policy(scope: Scope, service: str) -> str:
             "Sid": f"Allow access through {service} for all principals in the account that are authorized to use it",
             "Effect": "Allow",
             "Principal": {"AWS": "*"},
-            "Action": ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:CreateGrant", "kms:DescribeKey"],
+            "Action": ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
             "Resource": "*",
             "Condition": {"StringEquals": {"kms:CallerAccount": scope.account, "kms:ViaService": via}},
         },
@@ -88,7 +88,7 @@ def _policy(scope: Scope, service: str) -> str:
             "Sid": "Allow direct access to key metadata to the account",
             "Effect": "Allow",
             "Principal": {"AWS": f"arn:aws:iam::{scope.account}:root"},
-            "Action": ["kms:Describe*", "kms:Get*", "kms:List*", "kms:RevokeGrant"],
+            "Action": ["kms:Describe*", "kms:Get*", "kms:List*"],
             "Resource": "*",
         },
     ]

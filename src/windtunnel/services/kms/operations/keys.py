@@ -117,8 +117,6 @@ def create_key(
     spec, usage = wanted(key_spec, customer_master_key_spec, key_usage)
     if origin not in ("AWS_KMS", "EXTERNAL"):
         raise not_built("kms", "CreateKey", f"Origin {origin}")
-    if origin == "EXTERNAL" and not symmetric(spec):
-        raise not_built("kms", "CreateKey", f"Origin EXTERNAL of KeySpec {spec}")
     key = Key(
         id=ctx.ids.uuid(),
         created=ctx.now,

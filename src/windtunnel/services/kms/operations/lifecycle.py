@@ -8,6 +8,7 @@ from windtunnel.kernel.registry import writes
 from windtunnel.services.kms.guard import on_changed_key
 from windtunnel.services.kms.lookups import changeable
 from windtunnel.services.kms.model import DAY, Deletion, check_not_ending
+from windtunnel.services.kms.operations.rotation import plan
 
 _SHORTEST, _LONGEST = 7, 30
 
@@ -18,6 +19,9 @@ def _switch(ctx: Context, key_id: str, enabled: bool) -> Reply:
     if found.key.state(ctx.now) == "PendingImport":
         raise AwsError("KMSInvalidStateException", f"{found.arn} is pending import.")
     found.key.enabled = enabled
+    rotation = found.key.rotation
+    if enabled and rotation is not None and rotation.next <= ctx.now:
+        plan(ctx, found.key, rotation.days, 0.0)
     ctx.tx.put(found.key)
     return {}
 
