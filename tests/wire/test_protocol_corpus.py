@@ -2,6 +2,7 @@
 
 import json
 import re
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from botocore.model import ServiceModel as BotocoreService
 from botocore.parsers import create_parser
 
 from windtunnel.kernel.errors import AwsError
+from windtunnel.wire import cbor
 from windtunnel.wire.models import ServiceModel
 from windtunnel.wire.naming import xform
 from windtunnel.wire.protocols import RawRequest, compile_decoder, compile_encoder, compile_error_encoder, parse_query
@@ -28,6 +30,9 @@ FILES = {
     "ec2.json": "ec2",
     "rest-json.json": "rest-json",
     "rest-xml.json": "rest-xml",
+    "smithy-rpc-v2-cbor.json": "smithy-rpc-v2-cbor",
+    "smithy-rpc-v2-cbor-query-compatible.json": "smithy-rpc-v2-cbor",
+    "smithy-rpc-v2-cbor-non-query-compatible.json": "smithy-rpc-v2-cbor",
 }
 
 _GZIP = "the corpus gives no body for compressed requests"
@@ -62,6 +67,8 @@ NOT_OUTPUT = {
     "RestJsonInputAndOutputWithTimestampHeaders": _PARSER,
     "RestJsonInputAndOutputWithQuotedStringHeaders": _PARSER,
     "HttpPrefixHeadersResponse": "the prefix is empty, so that a client reads our own headers into it too; the headers are compared below",
+    "QueryCompatibleRpcV2CborCustomCodeError": "the corpus answers 400 where its own error shape says 402",
+    "RpcV2CborPayloadWithUnsetUnion": "the corpus' body is another case's",
     "QueryCompatibleAwsJson10CustomCodeError": "the corpus answers 400 where its own error shape says 402",
 }
 NOT_XML = dict.fromkeys(
@@ -114,8 +121,13 @@ def request_of(case: dict[str, Any], service: ServiceModel) -> RawRequest:
         found = RestTable(service).match(operation.http_method, url.path, query, headers)
         assert found is not None, "no route"
         params = found[1]
-    body = sent.get("body") or ""
-    return RawRequest(sent.get("method", "POST"), url.path, params, query, headers, body.encode())
+    return RawRequest(sent.get("method", "POST"), url.path, params, query, headers, body_bytes(sent, service.protocols[0]))
+
+
+def body_bytes(message: dict[str, Any], protocol: str) -> bytes:
+    """The corpus' body; CBOR stands there in base64."""
+    body = message.get("body") or ""
+    return b64decode(body) if protocol.endswith("cbor") else body.encode()
 
 
 def client_operation(given: dict[str, Any], protocol: str) -> dict[str, Any]:
@@ -324,6 +336,47 @@ def has_json(_: dict[str, Any], case: dict[str, Any], protocol: str) -> bool:
 @pytest.mark.parametrize("suite, case, protocol", [param for param in cases("output", NOT_JSON) if has_json(*param.values)])
 def test_json_is_the_corpus_json(suite: dict[str, Any], case: dict[str, Any], protocol: str) -> None:
     assert json.loads(response_of(suite, case, protocol)[2]) == json.loads(case["response"]["body"])
+
+
+NOT_CBOR = {
+    "RpcV2CborDeserializesDenseSetMapAndSkipsNull": "a null that we never write",
+    "RpcV2CborClientDoesntDeserializeNullStructureValues": "a null that we never write",
+    "RpcV2CborExtraFieldsInTheBodyShouldBeSkippedByClients": "a member that no shape has",
+    "RpcV2CborPayloadWithUnsetUnion": "the corpus' body is another case's",
+    "NoOutputClientAllowsEmptyCbor": "an operation without an output answers without a body",
+}
+
+
+def has_cbor(_: dict[str, Any], case: dict[str, Any], protocol: str) -> bool:
+    return protocol == "smithy-rpc-v2-cbor" and "errorCode" not in case and bool(case["response"].get("body"))
+
+
+@present
+@pytest.mark.parametrize("suite, case, protocol", [param for param in cases("output", NOT_CBOR) if has_cbor(*param.values)])
+def test_cbor_says_what_the_corpus_says(suite: dict[str, Any], case: dict[str, Any], protocol: str) -> None:
+    """Value for value, whatever width a number has and whether a length was known."""
+    _, headers, body = response_of(suite, case, protocol)
+    assert repr(cbor.decode(body, 64)) == repr(cbor.decode(body_bytes(case["response"], protocol), 64))
+    assert headers["smithy-protocol"] == "rpc-v2-cbor"
+    assert headers["content-type"] == "application/cbor"
+
+
+QUERY_CODES = [param for param in cases("output", {}) if "query-compatible" in str(param.id) and "errorCode" in param.values[1]]
+
+
+@present
+@pytest.mark.parametrize("suite, case, protocol", QUERY_CODES)
+def test_an_error_has_its_newer_name_in_the_body_and_its_older_code_in_a_header(
+    suite: dict[str, Any], case: dict[str, Any], protocol: str
+) -> None:
+    error = AwsError(case["errorCode"], case["errorMessage"])
+    _, headers, body = compile_error_encoder(service_of(suite, case, protocol), protocol)(error, "request-id", False)
+    wire = dict(headers)
+    read = (lambda data: cbor.decode(data, 64)) if protocol.endswith("cbor") else json.loads
+    expected = read(body_bytes(case["response"], protocol))
+    assert read(body) == {**expected, "__type": expected["__type"].partition("#")[2]}
+    code = case["response"]["headers"].get("x-amzn-query-error", f"{case['errorCode']};Sender")
+    assert wire[b"x-amzn-query-error"].decode() == code
 
 
 def has_xml(_: dict[str, Any], case: dict[str, Any], protocol: str) -> bool:

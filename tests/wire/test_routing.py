@@ -148,11 +148,26 @@ def test_an_action_in_the_query_string() -> None:
             501,
         ),
         (
-            "POST /service/GraniteServiceVersion20100801/operation/PutMetricData",
-            {"smithy-protocol": "rpc-v2-cbor", **signed("monitoring")},
+            "POST /service/ComprehendMedical_20181030/operation/DetectPHI",
+            {"smithy-protocol": "rpc-v2-cbor", **signed("comprehendmedical")},
             b"",
-            "NotImplemented: Windtunnel does not run cloudwatch:PutMetricData with the protocol rpc-v2-cbor yet",
+            "NotImplemented: Windtunnel does not run comprehendmedical:DetectPHI yet",
             501,
+        ),
+        ("POST /service/AmazonSSM/operation/GetParameter", {"smithy-protocol": "rpc-v2-cbor"}, b"", "UnknownOperationException", 404),
+        (
+            "POST /service/GraniteServiceVersion20100801/operation/No",
+            {"smithy-protocol": "rpc-v2-cbor"},
+            b"",
+            "UnknownOperationException",
+            404,
+        ),
+        (
+            "GET /service/GraniteServiceVersion20100801/operation/PutMetricData",
+            {"smithy-protocol": "x"},
+            b"",
+            "UnknownOperationException",
+            404,
         ),
         ("POST /x", {"smithy-protocol": "rpc-v2-cbor"}, b"", "UnknownOperationException", 404),
         ("PUT /bucket?acl", signed("s3"), b"", "NotImplemented: Windtunnel does not run s3:PutBucketAcl yet", 501),
@@ -170,6 +185,19 @@ def test_what_goes_nowhere(request_line: str, headers: dict[str, str], body: byt
         ROUTER.route(method, "h", path, query, headers, body)
     assert str(caught.value).startswith(error)
     assert caught.value.status == status
+
+
+@pytest.mark.parametrize(
+    "target, headers, body, protocol",
+    [
+        ("/service/GraniteServiceVersion20100801/operation/ListMetrics", {"smithy-protocol": "rpc-v2-cbor"}, b"", "smithy-rpc-v2-cbor"),
+        ("/", {"x-amz-target": "GraniteServiceVersion20100801.ListMetrics"}, b"{}", "json"),
+        ("/", {"content-type": FORM}, b"Action=ListMetrics&Version=2010-08-01", "query"),
+    ],
+)
+def test_a_service_is_reached_by_each_protocol_that_it_lists(target: str, headers: dict[str, str], body: bytes, protocol: str) -> None:
+    route = ROUTER.route("POST", "h", target, "", {**headers, **signed("monitoring")}, body)
+    assert (route.service, route.operation, route.protocol) == ("cloudwatch", "ListMetrics", protocol)
 
 
 @pytest.mark.parametrize(

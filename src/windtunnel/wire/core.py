@@ -231,6 +231,8 @@ class Core:
     def _guess(self, request: Request) -> Route:
         """Whose words an error takes when no operation was found: by target, by credential scope and body, else S3's."""
         service = scope_service(request.head, request.raw_query)
+        if "smithy-protocol" in request.head:
+            return Route("cloudwatch", "", {}, "smithy-rpc-v2-cbor")
         if "x-amz-target" in request.head:
             return Route("ssm", "", {}, "json")
         if service in (None, "s3"):
@@ -519,7 +521,7 @@ def _denied(route: Route, error: AwsError) -> AwsError:
     """AccessDenied under the name, and in the words, that the service has for it."""
     if route.protocol == "ec2":
         return AwsError("UnauthorizedOperation", f"You are not authorized to perform this operation. {error.message}", status=403)
-    if route.protocol in ("json", "rest-json"):
+    if route.protocol in ("json", "rest-json", "smithy-rpc-v2-cbor"):
         rules = RULES.get(route.service)
         code = rules.access_denied_code if rules else "AccessDeniedException"
         return AwsError(code, error.message, status=None if route.protocol == "rest-json" else 400)

@@ -84,7 +84,7 @@ class Router:
         if target is not None:
             return self._known.get(target) or self._by_target(target)
         if "smithy-protocol" in headers:
-            raise self._rpc_refused(raw_path)
+            return self._by_rpc(method, raw_path)
         service = signing_service or scope_service(headers, raw_query)
         content_type = headers.get("content-type", "")
         rest = service == "s3" or service in self._rest_services
@@ -112,16 +112,20 @@ class Router:
                 return name
         raise AwsError("UnknownOperationException", status=400)
 
-    def _rpc_refused(self, raw_path: str) -> AwsError:
-        """The newest protocol, `/service/<target prefix>/operation/<name>`, has no codec yet."""
+    def _by_rpc(self, method: str, raw_path: str) -> Route:
+        """The newest protocol: `/service/<target prefix>/operation/<name>`."""
         found = _RPC_PATH.search(raw_path)
-        if found is None:
-            return AwsError("UnknownOperationException", status=404)
-        try:
-            service = self._targets.get(found[1]) or self._target_elsewhere(found[1])
-        except AwsError:
-            service = found[1][:64]
-        return not_built(service, found[2][:128], "the protocol rpc-v2-cbor")
+        if found is None or method != "POST":
+            raise AwsError("UnknownOperationException", status=404)
+        prefix, operation = unquote(found[1]), unquote(found[2])[:128]
+        service = self._targets.get(prefix)
+        if service is None:
+            raise not_built(self._target_elsewhere(prefix), operation)
+        if "smithy-rpc-v2-cbor" not in self._protocols[service] or not load_service(service).has_operation(operation):
+            raise AwsError("UnknownOperationException", status=404)
+        if operation not in self.registered[service]:
+            raise not_built(service, operation)
+        return Route(service, operation, _NO_PARAMS, "smithy-rpc-v2-cbor")
 
     def _by_action(self, service: str | None, raw_query: str, body: bytes) -> Route:
         source = body if _ACTION.search(body) else raw_query.encode()

@@ -13,7 +13,7 @@ from windtunnel.kernel.registry import Declared, ServiceRules
 from windtunnel.wire.members import Node, declared_tree
 from windtunnel.wire.models import OperationModel, ServiceModel
 from windtunnel.wire.naming import xform
-from windtunnel.wire.protocols import errors, jsonrpc, query, restjson, restxml, restxml_output
+from windtunnel.wire.protocols import errors, jsonrpc, query, restjson, restxml, restxml_output, rpccbor
 from windtunnel.wire.protocols.base import Decoder, Encoder, ErrorEncoder, RawRequest, Response, UnknownResultMember, parse_query
 from windtunnel.wire.protocols.errors import ErrorTable
 from windtunnel.wire.protocols.errorshapes import rest_json_errors
@@ -41,6 +41,7 @@ READERS: dict[str, Callable[[OperationModel, Node], Reader]] = {
     "ec2": query.compile_ec2_reader,
     "rest-json": restjson.compile_reader,
     "rest-xml": restxml.compile_reader,
+    "smithy-rpc-v2-cbor": rpccbor.compile_reader,
 }
 WRITERS: dict[str, Callable[[OperationModel, bool], Encoder]] = {
     "json": jsonrpc.compile_encoder,
@@ -48,6 +49,7 @@ WRITERS: dict[str, Callable[[OperationModel, bool], Encoder]] = {
     "ec2": query.compile_ec2_encoder,
     "rest-json": restjson.compile_encoder,
     "rest-xml": restxml_output.compile_encoder,
+    "smithy-rpc-v2-cbor": rpccbor.compile_encoder,
 }
 ERROR_ENCODERS: dict[str, Callable[[ErrorTable, ServiceModel], ErrorEncoder]] = {
     "json": lambda table, _: errors.json_errors(table),
@@ -55,6 +57,7 @@ ERROR_ENCODERS: dict[str, Callable[[ErrorTable, ServiceModel], ErrorEncoder]] = 
     "ec2": lambda table, _: errors.ec2_errors(table),
     "rest-json": rest_json_errors,
     "rest-xml": lambda table, _: errors.rest_xml_errors(table),
+    "smithy-rpc-v2-cbor": rpccbor.cbor_errors,
 }
 _DEFAULT_RULES = ServiceRules()
 

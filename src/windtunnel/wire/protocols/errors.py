@@ -92,7 +92,7 @@ _S3 = {
 class ErrorTable:
     """What a model says of its errors, small enough to be kept: wire code -> (status, sender's fault)."""
 
-    __slots__ = ("service", "xml_namespace", "query_codes", "_known", "query_compatible", "json_version", "_denied")
+    __slots__ = ("service", "xml_namespace", "query_codes", "_known", "query_compatible", "json_version", "_denied", "_names")
 
     def __init__(self, model: ServiceModel) -> None:
         self.service = model.name
@@ -101,6 +101,7 @@ class ErrorTable:
         self.json_version = model.json_version
         self._known: dict[str, int] = {}
         self.query_codes: dict[str, str] = {}
+        self._names: dict[str, str] = {}
         self._denied = 403 if model.protocols[0] == "rest-json" else 400
         for name, shape in model.error_shapes():
             trait = shape.error
@@ -109,6 +110,7 @@ class ErrorTable:
             if trait and trait.code:
                 self._known[trait.code] = status
                 self.query_codes[name] = trait.code
+                self._names[trait.code] = name
 
     def status(self, error: AwsError) -> int:
         if error.status is not None:
@@ -121,13 +123,23 @@ class ErrorTable:
             return 403
         return known or _COMMON.get(code, 400)
 
+    def shape_name(self, code: str) -> str:
+        """The shape of an error that a handler named as the query protocol does (`AWS.SimpleQueueService.NonExistentQueue`)."""
+        return self._names.get(code, code)
+
+
+def query_error(table: ErrorTable, code: str, status: int) -> Header:
+    """The header by which a service that spoke the query protocol before tells its older code."""
+    return b"x-amzn-query-error", header_text(f"{table.query_codes.get(code, code)};{'Receiver' if status >= 500 else 'Sender'}")
+
 
 def json_errors(table: ErrorTable) -> ErrorEncoder:
     content_type = f"application/x-amz-json-{table.json_version}".encode()
 
     def encode(error: AwsError, request_id: str, head: bool) -> Response:
         status = table.status(error)
-        fields: dict[str, Any] = {"__type": error.code}
+        name = table.shape_name(error.code)
+        fields: dict[str, Any] = {"__type": name}
         if error.message:
             # The framework's own errors are capitalised on AWS, the services' are not.
             fields["Message" if error.code == "SerializationException" else "message"] = error.message
@@ -135,11 +147,10 @@ def json_errors(table: ErrorTable) -> ErrorEncoder:
         headers: list[Header] = [
             (b"x-amzn-requestid", request_id.encode()),
             (b"content-type", content_type),
-            (b"x-amzn-errortype", header_text(error.code)),
+            (b"x-amzn-errortype", header_text(name)),
         ]
         if table.query_compatible:
-            fault = "Receiver" if status >= 500 else "Sender"
-            headers.append((b"x-amzn-query-error", header_text(f"{table.query_codes.get(error.code, error.code)};{fault}")))
+            headers.append(query_error(table, error.code, status))
         return status, headers, b"" if head else msgspec.json.encode(fields, enc_hook=str)
 
     return encode

@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from windtunnel.kernel.errors import AwsError
+from windtunnel.wire import cbor
 from windtunnel.wire.eventstream import Headers, encode
 from windtunnel.wire.models import OperationModel, Ref, Shape
 from windtunnel.wire.protocols.base import UnknownResultMember
 from windtunnel.wire.protocols.jsonrpc import JsonWriter
+from windtunnel.wire.protocols.rpccbor import CborWriter
 from windtunnel.wire.protocols.xmlwriter import XmlWriter
 
 Payload = Callable[[Any], bytes]
@@ -80,13 +82,15 @@ def _format(operation: OperationModel, protocol: str, strict: bool) -> _Format:
             return body
 
         return _Format("text/xml", in_xml)
-    writer = JsonWriter(operation.service, strict)
+    in_cbor = protocol == "smithy-rpc-v2-cbor"
+    writer = (CborWriter if in_cbor else JsonWriter)(operation.service, strict)
+    written = cbor.encode if in_cbor else _encode_json
 
-    def in_json(_: Ref, shape: Shape, where: str) -> Payload:
+    def structure(_: Ref, shape: Shape, where: str) -> Payload:
         convert = writer.structure(shape, where)
-        return lambda value: _encode_json(convert(value))
+        return lambda value: written(convert(value))
 
-    return _Format("application/json", in_json)
+    return _Format("application/cbor" if in_cbor else "application/json", structure)
 
 
 def _initial(operation: OperationModel, form: _Format, member: str) -> Callable[[Mapping[str, Any]], bytes]:

@@ -104,7 +104,7 @@ class JsonReader:
 
         def read(value: Any) -> dict[str, Any]:
             if type(value) is not dict:
-                _wrong_type(value, "structure")
+                wrong_type(value, "structure")
             out: dict[str, Any] = {}
             for key, item in value.items():
                 if item is None:
@@ -194,7 +194,7 @@ class JsonReader:
 
         def read(value: Any) -> list[Any]:
             if type(value) is not list:
-                _wrong_type(value, "list")
+                wrong_type(value, "list")
             out = []
             for item in value:
                 if item is None and not sparse:
@@ -211,7 +211,7 @@ class JsonReader:
 
         def read(value: Any) -> dict[str, Any]:
             if type(value) is not dict:
-                _wrong_type(value, "map")
+                wrong_type(value, "map")
             out = {}
             for key, item in value.items():
                 if item is None and not sparse:
@@ -250,7 +250,7 @@ def scalar(ref: Ref, shape: Shape) -> Convert:
 _TOKENS = {"string": "STRING_VALUE", True: "TRUE_VALUE", False: "FALSE_VALUE", "number": "NUMBER_VALUE"}
 
 
-def _wrong_type(value: Any, wanted: str) -> NoReturn:
+def wrong_type(value: Any, wanted: str) -> NoReturn:
     """SerializationException in AWS's words for a JSON value of another type."""
     if type(value) is list:
         serialization("Start of list found where not expected")
@@ -266,7 +266,7 @@ def _wrong_type(value: Any, wanted: str) -> NoReturn:
 
 def _string(value: Any) -> str:
     if type(value) is not str:
-        _wrong_type(value, "a String")
+        wrong_type(value, "a String")
     return value
 
 
@@ -275,7 +275,7 @@ def _boolean(value: Any) -> bool:
         return value
     if type(value) is str and value.lower() in _WORDS:
         return _WORDS[value.lower()]
-    _wrong_type(value, "a Boolean")
+    wrong_type(value, "a Boolean")
 
 
 def _integer(kind: str) -> Convert:
@@ -286,7 +286,7 @@ def _integer(kind: str) -> Convert:
         if type(value) is float and value.is_integer():
             value = int(value)
         if type(value) is not int or not low <= value <= high:
-            _wrong_type(value, wanted)
+            wrong_type(value, wanted)
         return value
 
     return read
@@ -299,7 +299,7 @@ def _floating(value: Any) -> float:
         return float(value) if -(1 << 1000) < value < 1 << 1000 else math.inf
     if type(value) is str and value in _FLOAT_WORDS:
         return _FLOAT_WORDS[value]
-    _wrong_type(value, "a Double")
+    wrong_type(value, "a Double")
 
 
 def _timestamp(fmt: str) -> Convert:
@@ -312,14 +312,14 @@ def _timestamp(fmt: str) -> Convert:
             instant = timestamps.parse(value, fmt)
             if instant is not None:
                 return instant
-        _wrong_type(value, "milliseconds since epoch")
+        wrong_type(value, "milliseconds since epoch")
 
     return read
 
 
 def _blob(value: Any) -> bytes:
     if type(value) is not str:
-        _wrong_type(value, "a Blob")
+        wrong_type(value, "a Blob")
     try:
         return binascii.a2b_base64(value.encode("ascii", "replace"), strict_mode=True)
     except binascii.Error:
