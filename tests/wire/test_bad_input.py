@@ -11,9 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windtunnel.kernel.errors import AwsError
-from windtunnel.kernel.registry import Declared
+from windtunnel.kernel.registry import Declared, ServiceRules
+from windtunnel.wire import cbor
 from windtunnel.wire.models import load_service, read_service
-from windtunnel.wire.protocols import RawRequest, compile_decoder, compile_encoder, compile_error_encoder, parse_query
+from windtunnel.wire.paging import page_tokens
+from windtunnel.wire.protocols import RawRequest, compile_decoder, compile_encoder, compile_error_encoder, parse_query, protocol_of
+from windtunnel.wire.protocols.events import compile_event_encoder
 from windtunnel.wire.routing import Router
 
 JSON = [("ssm", "PutParameter"), ("codepipeline", "CreatePipeline"), ("codebuild", "CreateProject"), ("logs", "PutLogEvents")]
@@ -92,6 +95,28 @@ def test_any_rest_request(operation: str, body: bytes, query: list[tuple[str, st
 
 @settings(deadline=None)
 @given(
+    st.sampled_from(["CreateSchedule", "ListSchedules", "UpdateSchedule"]),
+    st.binary(max_size=80),
+    st.lists(st.tuples(st.sampled_from(["MaxResults", "x", "NamePrefix"]), st.text(max_size=10)), max_size=3),
+)
+def test_any_rest_json_request(operation: str, body: bytes, query: list[tuple[str, str]]) -> None:
+    found = outcome("scheduler", operation, RawRequest("POST", "/schedules/a", {"Name": "a"}, query, {}, body))
+    assert isinstance(found, dict) or found.code in ("SerializationException", "ValidationException", "NotImplemented")
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.sampled_from(["Namespace", "MetricData", "x"]), ANY_JSON, max_size=3) | ANY_JSON)
+def test_any_cbor(value: Any) -> None:
+    try:
+        body = cbor.encode(value)
+    except ValueError:
+        return
+    found = outcome("cloudwatch", "PutMetricData", RawRequest("POST", "/", {}, [], {}, body))
+    assert isinstance(found, dict) or found.code in ("SerializationException", "ValidationException", "NotImplemented")
+
+
+@settings(deadline=None)
+@given(
     st.text(max_size=40),
     st.text(max_size=40),
     st.binary(max_size=40),
@@ -150,11 +175,17 @@ def test_too_many_parameters() -> None:
         ("s3", "PutObject"),
         ("s3", "DeleteObjects"),
         ("dynamodb", "PutItem"),
+        ("scheduler", "CreateSchedule"),
+        ("lambda", "Invoke"),
+        ("cloudwatch", "PutMetricData"),
+        ("logs", "StartLiveTail"),
+        ("logs", "DescribeLogGroups"),
     ],
 )
 def test_what_is_compiled_keeps_no_model(name: str, operation: str) -> None:
     service = read_service(name)
     watch = weakref.ref(service)
+    shape = service.operation(operation)
     kept = (
         compile_decoder(service, operation),
         compile_decoder(service, operation, Declared(frozenset(service.operation(operation).input_shape.members))),
@@ -162,6 +193,7 @@ def test_what_is_compiled_keeps_no_model(name: str, operation: str) -> None:
         compile_encoder(service, operation, strict=True),
         compile_error_encoder(service),
     )
-    del service
+    kept = (*kept, compile_event_encoder(shape, protocol_of(service), True), page_tokens(shape, ServiceRules()))
+    del service, shape
     gc.collect()
     assert watch() is None, kept

@@ -166,8 +166,10 @@ class _Parts:
         if shape.type == "string":
             return _json_value if ref.jsonvalue and ref.location == "header" else None
 
+        refuse = self.wrong
+
         def wrong(value: str, wanted: str) -> NoReturn:
-            self.wrong(wire, value, wanted)
+            refuse(wire, value, wanted)
 
         return text.reader(ref, shape, fmt, wrong)
 
