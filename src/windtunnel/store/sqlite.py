@@ -294,6 +294,8 @@ class SqliteStore:
     def snapshot(self, account: str, region: str) -> Iterator[SqliteTx]:
         """A read transaction on the loop's connection: for the loop thread only."""
         db = self._loop_reads
+        if db.in_transaction:  # the file failed at the end of the last one
+            db.execute("ROLLBACK")
         db.execute("BEGIN")
         try:
             yield SqliteTx(db, account, region)
@@ -314,6 +316,8 @@ class SqliteStore:
             self._reading += 1
         try:
             db = self._of_this_thread()
+            if db.in_transaction:
+                db.execute("ROLLBACK")
             db.execute("BEGIN")
             try:
                 yield SqliteTx(db, account, region)

@@ -130,13 +130,17 @@ class Writer:
     def _run_item(self, db: sqlite3.Connection, item: _Item, hooks: list[Callable[[], None]]) -> sqlite3.Error | None:
         """Run one in its savepoint. What is returned has broken the transaction itself (SQLite undoes it whole when the disk is full)."""
         mine: list[Callable[[], None]] = []
+        cause: sqlite3.Error | None = None
         try:
             db.execute("SAVEPOINT item")
             inside.active = True
             try:
                 item.result = item.work(SqliteTx(db, "", "", mine))
             except BaseException as error:  # handed to whoever waits for this item; the others of the group go on
-                item.error = unavailable(error) if isinstance(error, sqlite3.Error) and is_the_files_fault(error) else error
+                item.error = error
+                if isinstance(error, sqlite3.Error) and is_the_files_fault(error):
+                    cause = first_of(error)
+                    item.error = unavailable(cause)
                 db.execute("ROLLBACK TO item")
             else:
                 hooks.extend(mine)
@@ -144,7 +148,7 @@ class Writer:
                 inside.active = False
                 db.execute("RELEASE item")
         except sqlite3.Error as error:
-            return error
+            return cause or error
         return None
 
     def _commit(self, group: list[_Item], hooks: list[Callable[[], None]], broken: sqlite3.Error | None) -> None:
@@ -187,7 +191,8 @@ class Writer:
         refusal = StoreUnavailable(f"The store does not take changes: {error}")
         while self._queue:
             self._queue.popleft().settle(refusal)
-        self._renew()
+        if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY:  # another program's lock says nothing against our connection
+            self._renew()
 
     async def close(self) -> None:
         """Let what is queued become durable, then refuse more."""
@@ -195,3 +200,10 @@ class Writer:
             await asyncio.sleep(0.001)
         self._closed = True
         self._committer.shutdown()
+
+
+def first_of(error: sqlite3.Error) -> sqlite3.Error:
+    """What went wrong first: once SQLite has undone a transaction by itself, each savepoint on the way out complains that it is gone."""
+    while isinstance(error.__context__, sqlite3.Error):
+        error = error.__context__
+    return error

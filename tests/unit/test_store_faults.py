@@ -1,0 +1,312 @@
+"""The store when the disk fails it: everyone is told, nothing acknowledged is lost, and it goes on when the disk does."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import InProcessCloud, until
+from windtunnel.jobs import Run, job
+from windtunnel.kernel.context import Context
+from windtunnel.kernel.errors import AwsError, StoreUnavailable
+from windtunnel.services.ssm.model import Parameter
+from windtunnel.store.blobs import INLINE_LIMIT
+from windtunnel.store.sqlite import SqliteTx
+
+ACCOUNT, REGION = "123456789012", "us-east-1"
+
+
+@pytest.fixture()
+def cloud(tmp_path: Path) -> Iterator[InProcessCloud]:
+    with InProcessCloud(tmp_path) as made:
+        yield made
+
+
+def put(ctx: Context, name: str, value: str = "v") -> str:
+    ctx.call("ssm", "PutParameter", name=name, value=value, type="String", overwrite=True)
+    return name
+
+
+def names(cloud: InProcessCloud) -> set[str]:
+    return {p.name for p in cloud.read(lambda ctx: ctx.tx.scan(Parameter))}
+
+
+def group(cloud: InProcessCloud, works: list[Callable[[Context], Any]]) -> list[Any]:
+    """Submit all in one loop turn, so that they share a transaction; each one's result or error."""
+
+    def submit() -> list[Any]:
+        def bound(work: Callable[[Context], Any]) -> Callable[[SqliteTx], Any]:
+            return lambda tx: work(cloud.cloud.context(tx, ACCOUNT, REGION))
+
+        return [cloud.cloud.writer.submit(bound(work)) for work in works]
+
+    futures = cloud.on_loop(submit)
+    until(lambda: all(future.done() for future in futures), 20, "every waiter is answered")
+    return [future.exception() or future.result() for future in futures]
+
+
+class Failing:
+    """Stands before a connection: `fails` decides by the statement's text."""
+
+    def __init__(self, db: sqlite3.Connection, fails: Callable[[str], BaseException | None]) -> None:
+        self._db = db
+        self._fails = fails
+
+    def execute(self, statement: str, *values: Any) -> Any:
+        error = self._fails(statement)
+        if error is not None:
+            raise error
+        return self._db.execute(statement, *values)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._db, name)
+
+
+def break_writes(cloud: InProcessCloud, fails: Callable[[str], BaseException | None]) -> None:
+    store = cloud.cloud.store
+
+    def place() -> None:
+        store.write = Failing(store.write, fails)  # type: ignore[assignment]
+
+    cloud.on_loop(place)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(sqlite3.OperationalError("disk I/O error"), id="an fsync that fails"),
+        pytest.param(sqlite3.OperationalError("database or disk is full"), id="a full disk"),
+        pytest.param(sqlite3.OperationalError("attempt to write a readonly database"), id="a read-only disk"),
+        pytest.param(MemoryError("in the commit's thread"), id="a thread that would have died"),
+    ],
+)
+def test_a_commit_that_fails_is_everyones_error_and_the_connection_is_not_used_again(cloud: InProcessCloud, error: BaseException) -> None:
+    cloud.write(lambda ctx: put(ctx, "/before"))
+    poisoned = cloud.cloud.store.write
+    break_writes(cloud, lambda statement: error if statement == "COMMIT" else None)
+    found = group(cloud, [lambda ctx, n=n: put(ctx, f"/{n}") for n in range(3)])  # type: ignore[misc]
+    assert [(type(f), f.status) for f in found] == [(StoreUnavailable, 503)] * 3
+    assert names(cloud) == {"/before"}
+    assert cloud.write(lambda ctx: put(ctx, "/after")) == "/after"
+    assert cloud.cloud.store.write is not poisoned
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        poisoned.execute("SELECT 1")
+    assert names(cloud) == {"/before", "/after"}
+
+
+def test_a_statement_that_breaks_the_transaction_undoes_the_group_and_nobody_waits_for_ever(cloud: InProcessCloud) -> None:
+    """SQLite itself rolls back when it finds no room in the middle of a transaction: the savepoints are gone with it."""
+    cloud.write(lambda ctx: put(ctx, "/before"))
+    pages = cloud.on_loop(lambda: cloud.cloud.store.write.execute("PRAGMA page_count").fetchone()[0])
+    cloud.on_loop(lambda: cloud.cloud.store.write.execute(f"PRAGMA max_page_count={pages + 2}").fetchone())
+    works: list[Callable[[Context], Any]] = [
+        lambda ctx: put(ctx, "/first"),
+        lambda ctx: [put(ctx, f"/much/{n}", "x" * 4000) for n in range(50)],
+        lambda ctx: put(ctx, "/third"),
+    ]
+    found = group(cloud, works)
+    assert isinstance(found[1], StoreUnavailable) and "full" in found[1].message
+    kept = {name for name, outcome in zip(("/first", "/third"), (found[0], found[2]), strict=True) if outcome == name}
+    assert all(outcome == name or isinstance(outcome, StoreUnavailable) for name, outcome in (("/first", found[0]), ("/third", found[2])))
+    assert names(cloud) == {"/before"} | kept, "what was acknowledged is there, what was not is not"
+    cloud.on_loop(lambda: cloud.cloud.store.write.execute("PRAGMA max_page_count=1000000").fetchone())
+    assert cloud.write(lambda ctx: put(ctx, "/after", "x" * 4000)) == "/after"
+
+
+def test_reads_go_on_while_nothing_can_be_written(cloud: InProcessCloud) -> None:
+    cloud.write(lambda ctx: put(ctx, "/before"))
+    full = sqlite3.OperationalError("database or disk is full")
+    cloud.cloud.store._connect = lambda path: _never(full)
+    break_writes(cloud, lambda statement: full)
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable):
+            cloud.write(lambda ctx: put(ctx, "/lost"))
+        assert names(cloud) == {"/before"}
+    from windtunnel.store.sqlite import connect
+
+    cloud.cloud.store._connect = connect
+    with pytest.raises(StoreUnavailable):
+        cloud.write(lambda ctx: put(ctx, "/still-lost"))
+    assert cloud.write(lambda ctx: put(ctx, "/after")) == "/after"
+    assert names(cloud) == {"/before", "/after"}
+
+
+def _never(error: BaseException) -> sqlite3.Connection:
+    raise error
+
+
+def test_a_read_that_the_file_fails_is_told_apart_from_a_mistake_of_ours(cloud: InProcessCloud) -> None:
+    with pytest.raises(StoreUnavailable, match="malformed"):
+        cloud.read(lambda ctx: _raise(sqlite3.DatabaseError("database disk image is malformed")))
+    with pytest.raises(sqlite3.ProgrammingError):
+        cloud.read(lambda ctx: _raise(sqlite3.ProgrammingError("a mistake of ours")))
+
+
+def _raise(error: BaseException) -> None:
+    raise error
+
+
+def test_bytes_that_find_no_room_are_a_503_and_leave_nothing(cloud: InProcessCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+
+    from windtunnel.store import blobs
+
+    cloud.api("s3", "CreateBucket", bucket="box")
+    monkeypatch.setattr(blobs, "_write_all", lambda file, data: _raise(OSError(errno.ENOSPC, "No space left on device")))
+    with pytest.raises(StoreUnavailable, match="No space left on device") as refused:
+        cloud.api("s3", "PutObject", bucket="box", key="large", body=b"x" * (INLINE_LIMIT + 1))
+    assert refused.value.status == 503
+    monkeypatch.undo()
+    assert list((cloud.cloud.data / "blobs" / "tmp").iterdir()) == []
+    assert cloud.api("s3", "ListObjectsV2", bucket="box")["KeyCount"] == 0
+
+
+# -- jobs on a store that takes no changes -------------------------------------------------------------------------------
+
+ran: list[str] = []
+told: list[str] = []
+
+
+def failed(ctx: Context, message: str, **_: Any) -> None:
+    told.append(message)
+
+
+@job("test.persists", failed=failed)
+def persists(run: Run, name: str) -> None:
+    run.tx("first", lambda ctx: put(ctx, f"/{name}/first"))
+    run.effect("outside", lambda token: ran.append(token))
+    try:
+        run.tx("second", lambda ctx: put(ctx, f"/{name}/second"))
+    except AwsError:
+        run.tx("wrong", lambda ctx: put(ctx, f"/{name}/wrong"))
+
+
+def test_a_job_stands_still_on_a_full_disk_and_goes_on_after(cloud: InProcessCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It neither fails nor takes the disk's fault for an answer of the service that it called."""
+    from windtunnel.jobs import engine
+
+    monkeypatch.setattr(engine, "AGAIN", 0.02)
+    told.clear(), ran.clear()
+    commits = [0]
+
+    def fails(statement: str) -> BaseException | None:
+        if statement != "COMMIT" or not threading.current_thread().name.startswith("commit"):
+            return None
+        commits[0] += 1
+        return sqlite3.OperationalError("database or disk is full") if commits[0] in (2, 4) else None
+
+    from windtunnel.store.sqlite import connect
+
+    cloud.cloud.store._connect = lambda path: Failing(connect(path), fails)  # type: ignore[return-value,assignment]
+    break_writes(cloud, fails)
+    cloud.write(lambda ctx: ctx.start_job("test.persists", "run-1", name="n"))
+    until(lambda: {"/n/first", "/n/second"} <= names(cloud), 20, "both steps")
+    assert names(cloud) == {"/n/first", "/n/second"} and told == []
+    assert commits[0] >= 5 and set(ran) == {"run-1/outside"}
+    cloud.cloud.store._connect = connect
+
+
+def state(cloud: InProcessCloud, run_id: str) -> str:
+    found: str = cloud.read(lambda ctx: ctx.tx.connection.execute("SELECT state FROM run WHERE id=?", (run_id,)).fetchone()[0])  # type: ignore[attr-defined]
+    return found
+
+
+# -- clocks that jump ----------------------------------------------------------------------------------------------------
+
+
+class JumpingClock:
+    """The wall and the monotonic clock, each moved by hand."""
+
+    def __init__(self) -> None:
+        self.wall, self.steady = 1_800_000_000.0, 5000.0
+
+    def now(self) -> float:
+        return self.wall
+
+    def monotonic(self) -> float:
+        return self.steady
+
+    def paced(self, seconds: float) -> float:
+        return seconds
+
+
+@job("test.waits")
+def waits(run: Run, name: str, seconds: float) -> None:
+    run.sleep("a while", seconds)
+    run.tx("woken", lambda ctx: put(ctx, f"/{name}"))
+
+
+def asked(cloud: InProcessCloud, run_id: str) -> None:
+    cloud.cloud.engine.wake(run_id)
+    until(lambda: not cloud.cloud.engine._driving, 10, "the run was looked at")
+
+
+@pytest.mark.parametrize(
+    "wall, steady, over",
+    [
+        pytest.param(0, 0, False, id="no time has passed"),
+        pytest.param(99, 99, False, id="almost"),
+        pytest.param(100, 100, True, id="as long as was asked for"),
+        pytest.param(-3500, 100, True, id="set back by an hour meanwhile: not a second longer"),
+        pytest.param(-3500, 99, False, id="set back by an hour: nor shorter"),
+        pytest.param(3600, 1, True, id="the machine slept for an hour, and its monotonic clock with it"),
+    ],
+)
+def test_a_wait_is_as_long_as_was_asked_for_whatever_the_clock_does(tmp_path: Path, wall: float, steady: float, over: bool) -> None:
+    clock = JumpingClock()
+    with InProcessCloud(tmp_path, clock=clock) as cloud:
+        cloud.write(lambda ctx: ctx.start_job("test.waits", "w", name="w", seconds=100.0))
+        until(lambda: state(cloud, "w") == "parked", 10, "parked")
+        clock.wall += wall
+        clock.steady += steady
+        asked(cloud, "w")
+        assert (names(cloud) == {"/w"}) is over
+
+
+def test_a_clock_that_was_set_back_while_the_cloud_was_down_makes_no_wait_longer_than_it_was(tmp_path: Path) -> None:
+    clock = JumpingClock()
+    with InProcessCloud(tmp_path, clock=clock) as cloud:
+        cloud.write(lambda ctx: ctx.start_job("test.waits", "w", name="w", seconds=100.0))
+        until(lambda: state(cloud, "w") == "parked", 10, "parked")
+    later = JumpingClock()
+    later.wall = clock.wall - 86400
+    with InProcessCloud(tmp_path, clock=later) as cloud:
+        asked(cloud, "w")
+        assert names(cloud) == set()
+        later.steady += 100
+        asked(cloud, "w")
+        assert names(cloud) == {"/w"}
+
+
+def test_a_jump_has_those_that_wait_looked_at_and_nothing_turns_in_circles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from windtunnel.jobs import engine
+
+    monkeypatch.setattr(engine, "LOOK", 0.02)
+    clock, passes = JumpingClock(), [0]
+    seen = threading.Event()
+
+    def boundary(kind: str, step: str, when: str) -> None:
+        if kind == "test.waits" and when == "begin":
+            passes[0] += 1
+            seen.set()
+
+    with InProcessCloud(tmp_path, clock=clock, boundary=boundary) as cloud:
+        cloud.write(lambda ctx: ctx.start_job("test.waits", "w", name="w", seconds=100.0))
+        until(lambda: state(cloud, "w") == "parked", 10, "parked")
+        clock.wall -= 3600
+        until(lambda: passes[0] == 2, 10, "it was looked at after the jump")
+        looks = [0]
+
+        def look() -> bool:
+            looks[0] += 1
+            return looks[0] > 10
+
+        until(look, 10, "some looks at the clock")
+        assert passes[0] == 2 and names(cloud) == set(), "one look for one jump"
+        clock.wall += 3600 + 100
+        until(lambda: names(cloud) == {"/w"}, 10, "the wait is over")
