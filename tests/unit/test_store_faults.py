@@ -16,7 +16,7 @@ from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import AwsError, StoreUnavailable
 from windtunnel.services.ssm.model import Parameter
 from windtunnel.store.blobs import INLINE_LIMIT
-from windtunnel.store.sqlite import SqliteTx
+from windtunnel.store.sqlite import SqliteTx, connect
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 
@@ -58,7 +58,7 @@ class Failing:
         self._fails = fails
 
     def execute(self, statement: str, *values: Any) -> Any:
-        error = self._fails(statement)
+        error = self._fails(f"{statement} {values}" if values else statement)
         if error is not None:
             raise error
         return self._db.execute(statement, *values)
@@ -67,13 +67,24 @@ class Failing:
         return getattr(self._db, name)
 
 
-def break_writes(cloud: InProcessCloud, fails: Callable[[str], BaseException | None]) -> None:
-    store = cloud.cloud.store
+class Broken:
+    """The cloud's disk from now on, and for every connection that is opened after: until `mend`."""
 
-    def place() -> None:
-        store.write = Failing(store.write, fails)  # type: ignore[assignment]
+    def __init__(self, cloud: InProcessCloud, fails: Callable[[str], BaseException | None]) -> None:
+        self.mended = False
+        store = cloud.cloud.store
 
-    cloud.on_loop(place)
+        def opened(path: Path) -> Any:
+            return Failing(connect(path), lambda statement: None if self.mended else fails(statement))
+
+        def place() -> None:
+            store._connect = opened
+            store.write = Failing(store.write, lambda statement: None if self.mended else fails(statement))  # type: ignore[assignment]
+
+        cloud.on_loop(place)
+
+    def mend(self) -> None:
+        self.mended = True
 
 
 @pytest.mark.parametrize(
@@ -88,10 +99,11 @@ def break_writes(cloud: InProcessCloud, fails: Callable[[str], BaseException | N
 def test_a_commit_that_fails_is_everyones_error_and_the_connection_is_not_used_again(cloud: InProcessCloud, error: BaseException) -> None:
     cloud.write(lambda ctx: put(ctx, "/before"))
     poisoned = cloud.cloud.store.write
-    break_writes(cloud, lambda statement: error if statement == "COMMIT" else None)
+    disk = Broken(cloud, lambda statement: error if statement == "COMMIT" and committing() else None)
     found = group(cloud, [lambda ctx, n=n: put(ctx, f"/{n}") for n in range(3)])  # type: ignore[misc]
     assert [(type(f), f.status) for f in found] == [(StoreUnavailable, 503)] * 3
     assert names(cloud) == {"/before"}
+    disk.mend()
     assert cloud.write(lambda ctx: put(ctx, "/after")) == "/after"
     assert cloud.cloud.store.write is not poisoned
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
@@ -121,23 +133,43 @@ def test_a_statement_that_breaks_the_transaction_undoes_the_group_and_nobody_wai
 def test_reads_go_on_while_nothing_can_be_written(cloud: InProcessCloud) -> None:
     cloud.write(lambda ctx: put(ctx, "/before"))
     full = sqlite3.OperationalError("database or disk is full")
-    cloud.cloud.store._connect = lambda path: _never(full)
-    break_writes(cloud, lambda statement: full)
+    disk = Broken(cloud, lambda statement: full if statement.startswith(("BEGIN IMMEDIATE", "SAVEPOINT")) else None)
     for _ in range(3):
         with pytest.raises(StoreUnavailable):
             cloud.write(lambda ctx: put(ctx, "/lost"))
         assert names(cloud) == {"/before"}
-    from windtunnel.store.sqlite import connect
-
-    cloud.cloud.store._connect = connect
-    with pytest.raises(StoreUnavailable):
-        cloud.write(lambda ctx: put(ctx, "/still-lost"))
+    disk.mend()
     assert cloud.write(lambda ctx: put(ctx, "/after")) == "/after"
     assert names(cloud) == {"/before", "/after"}
 
 
-def _never(error: BaseException) -> sqlite3.Connection:
-    raise error
+def test_no_connection_to_be_had_is_no_end(cloud: InProcessCloud) -> None:
+    cloud.write(lambda ctx: put(ctx, "/before"))
+
+    def never(path: Path) -> sqlite3.Connection:
+        raise sqlite3.OperationalError("unable to open database file")
+
+    Broken(cloud, lambda statement: sqlite3.OperationalError("disk I/O error") if statement == "COMMIT" and committing() else None)
+    cloud.cloud.store._connect = never
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable):
+            cloud.write(lambda ctx: put(ctx, "/lost"))
+    assert names(cloud) == {"/before"}
+    cloud.cloud.store._connect = connect
+    until(lambda: patiently(cloud, "/after"), 10, "a connection")
+    assert names(cloud) == {"/before", "/after"}
+
+
+def patiently(cloud: InProcessCloud, name: str) -> bool:
+    try:
+        return cloud.write(lambda ctx: put(ctx, name)) == name
+    except StoreUnavailable:
+        return False
+
+
+def committing() -> bool:
+    """Whether this is the thread that commits; the COMMIT of a read is another's."""
+    return threading.current_thread().name.startswith("commit")
 
 
 def test_a_read_that_the_file_fails_is_told_apart_from_a_mistake_of_ours(cloud: InProcessCloud) -> None:
@@ -192,23 +224,22 @@ def test_a_job_stands_still_on_a_full_disk_and_goes_on_after(cloud: InProcessClo
 
     monkeypatch.setattr(engine, "AGAIN", 0.02)
     told.clear(), ran.clear()
-    commits = [0]
+    steps, commits = [0], [0]
 
     def fails(statement: str) -> BaseException | None:
-        if statement != "COMMIT" or not threading.current_thread().name.startswith("commit"):
+        """The first and the third commit of a step find no room."""
+        if statement.startswith("INSERT INTO step") and "run-1" in statement:
+            steps[0] += 1
+        if statement != "COMMIT" or not committing() or steps[0] == 0:
             return None
-        commits[0] += 1
-        return sqlite3.OperationalError("database or disk is full") if commits[0] in (2, 4) else None
+        steps[0], commits[0] = 0, commits[0] + 1
+        return sqlite3.OperationalError("database or disk is full") if commits[0] in (1, 3) else None
 
-    from windtunnel.store.sqlite import connect
-
-    cloud.cloud.store._connect = lambda path: Failing(connect(path), fails)  # type: ignore[return-value,assignment]
-    break_writes(cloud, fails)
+    Broken(cloud, fails)
     cloud.write(lambda ctx: ctx.start_job("test.persists", "run-1", name="n"))
     until(lambda: {"/n/first", "/n/second"} <= names(cloud), 20, "both steps")
     assert names(cloud) == {"/n/first", "/n/second"} and told == []
-    assert commits[0] >= 5 and set(ran) == {"run-1/outside"}
-    cloud.cloud.store._connect = connect
+    assert commits[0] == 5 and set(ran) == {"run-1/outside"}
 
 
 def state(cloud: InProcessCloud, run_id: str) -> str:
