@@ -15,7 +15,7 @@ def main(options: argparse.Namespace) -> int:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         held = try_lock(data)
     except OSError as error:
-        return refuse(f"{data} cannot be written ({error.strerror}); give a directory that can with --data")
+        return refuse(f"{data} cannot be written ({error.strerror}); give a directory that can be with --data")
     if held is None:
         running = run_file(data)
         where = f" at {running.endpoint} (pid {running.pid})" if running else ""
