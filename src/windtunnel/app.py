@@ -169,21 +169,30 @@ class WindtunnelCloud:
             if not future.done():
                 future.set_result(None)
 
-    async def wait_for(self, name: str, timeout: float) -> bool:
-        """Wait for a notification (loop). False at the timeout."""
-        if self.closing.is_set():
-            return False
-        future = self.loop.create_future()
+    def listen(self, name: str) -> asyncio.Future[None]:
+        """Hear the next notification from this moment on (loop). Give it to `wait_for`, or to `unlisten`."""
+        future: asyncio.Future[None] = self.loop.create_future()
         self._waiters[name].add(future)
+        return future
+
+    def unlisten(self, name: str, future: asyncio.Future[None]) -> None:
+        waiting = self._waiters.get(name)
+        if waiting is not None:
+            waiting.discard(future)
+            if not waiting:
+                del self._waiters[name]
+
+    async def wait_for(self, name: str, timeout: float, heard: asyncio.Future[None] | None = None) -> bool:
+        """Wait for a notification (loop), or for one that is listened for already. False at the timeout, and when the cloud ends."""
+        future = heard if heard is not None else self.listen(name)
         try:
-            await asyncio.wait_for(future, timeout)
+            if not self.closing.is_set():
+                await asyncio.wait_for(future, timeout)
             return not self.closing.is_set()
         except TimeoutError:
             return False
         finally:
-            self._waiters.get(name, set()).discard(future)
-            if not self._waiters.get(name):
-                self._waiters.pop(name, None)
+            self.unlisten(name, future)
 
     def release_waiters(self) -> None:
         """Have every long poll answered now, with what it answers at its end (loop, at the cloud's end)."""

@@ -52,8 +52,18 @@ class LoopBackend:
     def in_thread(self, work: Callable[[], Any]) -> Awaitable[Any]:
         return self._cloud.loop.run_in_executor(None, work)
 
-    async def wait_for(self, name: str, timeout: float) -> bool:
-        return await self._cloud.wait_for(name, timeout)
+    @property
+    def closing(self) -> bool:
+        return self._cloud.closing.is_set()
+
+    def listen(self, name: str) -> asyncio.Future[None]:
+        return self._cloud.listen(name)
+
+    def unlisten(self, name: str, heard: asyncio.Future[None]) -> None:
+        self._cloud.unlisten(name, heard)
+
+    async def wait_for(self, name: str, timeout: float, heard: asyncio.Future[None] | None = None) -> bool:
+        return await self._cloud.wait_for(name, timeout, heard)
 
 
 SERVED_WITHIN = 60.0

@@ -40,11 +40,15 @@ class Need(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """Answer later: the handler is run again when `signal` is notified, and `otherwise` is the answer after `timeout` seconds."""
+    """Answer later: the handler is run again when `signal` is notified, and `otherwise` is the answer after `timeout` seconds.
+
+    again: seconds after which it is run again though nobody notified, because time alone will have changed something.
+    """
 
     signal: str
     timeout: float
     otherwise: Reply
+    again: float | None = None
 
 
 class EventStream(NamedTuple):

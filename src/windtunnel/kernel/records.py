@@ -11,6 +11,8 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import msgspec
 
+from windtunnel.kernel.queues import Queues
+
 RecordScope = Literal["region", "account", "cloud"]
 
 
@@ -41,6 +43,10 @@ class Conflict(Exception):
 
 class Tx(Protocol):
     """A transaction, bound to a scope (account, region). Reads see one snapshot; writes commit together or not at all."""
+
+    @property
+    def queues(self) -> Queues:
+        """The messages that wait in queues, whatever the scope: a queue is a number."""
 
     def get(self, kind: type[R], key: str) -> R | None:
         """The record, or None."""

@@ -55,12 +55,16 @@ class ServiceRules(msgspec.Struct, frozen=True):
     """How a service words bad input. members: top-level member name (as in the model) -> its own error codes.
 
     bad_token: (code, message) for a page token that is not ours; None: found among the operation's errors (see wire/paging.py).
+    query_codes: code -> the one that clients of the older query protocol matched, where the model does not tell (`x-amzn-query-error`).
+    unchecked_shapes: scalar shapes whose constraints the service does not hold as its model has them; its handlers check them.
     """
 
     validation_code: str = "ValidationException"
     members: Mapping[str, MemberErrors] = {}
     access_denied_code: str = "AccessDeniedException"
     bad_token: tuple[str, str] | None = None
+    query_codes: Mapping[str, str] = {}
+    unchecked_shapes: frozenset[str] = frozenset()
 
 
 OPERATIONS: dict[tuple[str, str], Operation] = {}

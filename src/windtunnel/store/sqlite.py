@@ -19,6 +19,7 @@ from windtunnel.kernel.errors import AwsError, StoreUnavailable
 from windtunnel.kernel.records import Conflict, Record
 from windtunnel.store import audit, opening
 from windtunnel.store.opening import index_rows
+from windtunnel.store.queues import QUEUE_SCHEMA, SqliteQueues
 
 R = TypeVar("R", bound=Record)
 _END = "\U0010ffff"
@@ -41,6 +42,7 @@ SCHEMA = (
     "CREATE TABLE IF NOT EXISTS log (stream TEXT NOT NULL, ts INTEGER NOT NULL, seq INTEGER NOT NULL, ingested INTEGER NOT NULL,"
     " message TEXT NOT NULL, PRIMARY KEY (stream, ts, seq)) WITHOUT ROWID",
     audit.TABLE,
+    *QUEUE_SCHEMA,
 )
 
 _encoders = msgspec.json.Encoder()
@@ -79,6 +81,10 @@ class SqliteTx:
     def connection(self) -> sqlite3.Connection:
         """For the job engine and the event pump, whose tables are not documents."""
         return self._db
+
+    @property
+    def queues(self) -> SqliteQueues:
+        return SqliteQueues(self._db)
 
     def within(self, account: str, region: str) -> SqliteTx:
         return SqliteTx(self._db, account, region, self._hooks)

@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from windtunnel.kernel.audit import Audit
 from windtunnel.kernel.cloud import BlobRange, BlobReader, BlobWriter, Body, Cloud, DamagedBlob
@@ -41,6 +41,8 @@ _XML_ELSEWHERE = ("cloudfront", "route53")
 MAX_BODY = 16 << 20
 INLINE_STAGE = 16 * 1024
 """Bodies up to this size are staged without a file, on the loop."""
+SHORTEST_PAUSE = 0.005
+"""Seconds between two looks of a long poll at a clock that stands still, or nearly."""
 FLUSH = 1 << 20
 """How much of a streaming body is gathered before a thread hashes and writes it."""
 
@@ -59,6 +61,13 @@ class Streamed:
 Answer = Response | Streamed | Events
 
 
+class Listening(NamedTuple):
+    """A long poll that waits, and the future that is done at the next notification."""
+
+    wait: Wait
+    heard: asyncio.Future[None]
+
+
 class Backend(Protocol):
     """What the composition root gives the wire."""
 
@@ -69,6 +78,10 @@ class Backend(Protocol):
     @property
     def cloud(self) -> Cloud: ...
 
+    @property
+    def closing(self) -> bool:
+        """Whether the cloud ends: long polls are answered then."""
+
     def snapshot(self, account: str, region: str) -> AbstractContextManager[Tx]: ...
 
     def thread_snapshot(self, account: str, region: str) -> AbstractContextManager[Tx]: ...
@@ -77,7 +90,11 @@ class Backend(Protocol):
 
     def in_thread(self, work: Callable[[], Any]) -> Awaitable[Any]: ...
 
-    async def wait_for(self, name: str, timeout: float) -> bool: ...
+    def listen(self, name: str) -> asyncio.Future[None]: ...
+
+    def unlisten(self, name: str, heard: asyncio.Future[None]) -> None: ...
+
+    async def wait_for(self, name: str, timeout: float, heard: asyncio.Future[None] | None = None) -> bool: ...
 
 
 class Request:
@@ -325,7 +342,7 @@ class Core:
                 result = self._call(run, Context(tx, scope, principal, self._cloud, request=info))
             if not isinstance(result, Wait):
                 return self._encode(run, result)
-            return self._guard(request, self._waiting(run, result))
+            return self._guard(request, self._waiting(run, self._listening(result)))
         return self._guard(request, self._elsewhere(run))
 
     def _call(self, run: Run, ctx: Context) -> Any:
@@ -363,15 +380,32 @@ class Core:
             if operation.prepare is not None:
                 prepare = operation.prepare
                 run.args = await self._in_thread_snapshot(run, lambda ctx: self._prepared(run, prepare, ctx))
-
-            def write(tx: Tx) -> Any:
-                within = tx.within(run.scope.account, run.scope.region)
-                return self._call(run, Context(within, run.scope, run.principal, self._cloud, request=run.info))
-
-            result = await self._backend.submit(write)
+            result = await self._written(run)
         if isinstance(result, Wait):
-            return await self._waiting(run, result)
-        return self._encode(run, result)
+            result = self._listening(result)
+        return await self._waiting(run, result) if isinstance(result, Listening) else self._encode(run, result)
+
+    async def _written(self, run: Run) -> Any:
+        """A write's result. One that waits listens from its own transaction on: what is notified by the next of its group is for it."""
+        listening: list[Listening] = []
+
+        def write(tx: Tx) -> Any:
+            within = tx.within(run.scope.account, run.scope.region)
+            result = self._call(run, Context(within, run.scope, run.principal, self._cloud, request=run.info))
+            if isinstance(result, Wait):
+                result = self._listening(result)
+                listening.append(result)
+            return result
+
+        try:
+            return await self._backend.submit(write)
+        except BaseException:
+            for wait, heard in listening:
+                self._backend.unlisten(wait.signal, heard)
+            raise
+
+    def _listening(self, wait: Wait) -> Listening:
+        return Listening(wait, self._backend.listen(wait.signal))
 
     def _prepared(self, run: Run, prepare: Callable[[Any, dict[str, Any]], dict[str, Any]], ctx: Context) -> dict[str, Any]:
         try:
@@ -388,18 +422,26 @@ class Core:
 
         return await self._backend.in_thread(read)
 
-    async def _waiting(self, run: Run, wait: Wait) -> Answer:
-        """A long poll: asked again at each notification, answered with `otherwise` at the end."""
+    async def _waiting(self, run: Run, listening: Listening) -> Answer:
+        """A long poll: asked again at each notification, and when time alone changes something; answered with `otherwise` at the end."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + wait.timeout
-        result: Any = wait
-        while isinstance(result, Wait):
-            left = deadline - loop.time()
-            if left <= 0 or not await self._backend.wait_for(result.signal, left):
-                result = result.otherwise
+        deadline = loop.time() + listening.wait.timeout
+        result: Any = listening
+        while isinstance(result, Listening):
+            wait, heard = result
+            left = max(0.0, deadline - loop.time())
+            pause = left if wait.again is None else min(left, max(wait.again, SHORTEST_PAUSE))
+            notified = await self._backend.wait_for(wait.signal, pause, heard)
+            if not notified and (pause == left or self._backend.closing):
+                result = wait.otherwise
                 break
+            if run.plan.operation.kind == "write":
+                result = await self._written(run)
+                continue
             with self._backend.snapshot(run.scope.account, run.scope.region) as tx:
                 result = self._call(run, Context(tx, run.scope, run.principal, self._cloud, request=run.info))
+            if isinstance(result, Wait):
+                result = self._listening(result)
         return self._encode(run, result)
 
     def _encode(self, run: Run, result: dict[str, Any] | None) -> Answer:

@@ -5,11 +5,13 @@ Invariant: code and status agree with the service's model; what no model knows (
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from windtunnel.kernel.errors import AwsError
+from windtunnel.kernel.registry import RULES
 from windtunnel.wire.models import ServiceModel
 from windtunnel.wire.protocols.base import ErrorEncoder, Header, Response
 from windtunnel.wire.protocols.xmltext import escape, xml_fields
@@ -92,12 +94,24 @@ _S3 = {
 class ErrorTable:
     """What a model says of its errors, small enough to be kept: wire code -> (status, sender's fault)."""
 
-    __slots__ = ("service", "xml_namespace", "query_codes", "_known", "query_compatible", "json_version", "_denied", "_names")
+    __slots__ = (
+        "service",
+        "xml_namespace",
+        "query_codes",
+        "_known",
+        "query_compatible",
+        "compatible_codes",
+        "json_version",
+        "_denied",
+        "_names",
+    )
 
     def __init__(self, model: ServiceModel) -> None:
         self.service = model.name
         self.xml_namespace = model.xml_namespace
         self.query_compatible = model.query_compatible
+        rules = RULES.get(model.name)
+        self.compatible_codes: Mapping[str, str] = rules.query_codes if rules is not None else {}
         self.json_version = model.json_version
         self._known: dict[str, int] = {}
         self.query_codes: dict[str, str] = {}
@@ -130,7 +144,8 @@ class ErrorTable:
 
 def query_error(table: ErrorTable, code: str, status: int) -> Header:
     """The header by which a service that spoke the query protocol before tells its older code."""
-    return b"x-amzn-query-error", header_text(f"{table.query_codes.get(code, code)};{'Receiver' if status >= 500 else 'Sender'}")
+    older = table.compatible_codes.get(code) or table.query_codes.get(code, code)
+    return b"x-amzn-query-error", header_text(f"{older};{'Receiver' if status >= 500 else 'Sender'}")
 
 
 def json_errors(table: ErrorTable) -> ErrorEncoder:

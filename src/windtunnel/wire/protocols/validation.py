@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from windtunnel.kernel.errors import AwsError
-from windtunnel.kernel.registry import MemberErrors, ServiceRules
+from windtunnel.kernel.registry import RULES, MemberErrors, ServiceRules
 from windtunnel.wire.models import OperationModel, Ref, ServiceModel, Shape
 from windtunnel.wire.naming import lower_first
 from windtunnel.wire.protocols.patterns import Pattern, compiled_pattern
@@ -69,11 +69,15 @@ class Validator:
     def __init__(self, service: ServiceModel) -> None:
         self.service = service
         self._cells: dict[str, list[Check | None]] = {}
+        rules = RULES.get(service.name)
+        self._left_to_the_service = rules.unchecked_shapes if rules is not None else frozenset()
 
     def input(self, operation: OperationModel) -> Check | None:
         return self._structure(operation.input_shape) if operation.input else None
 
     def check(self, ref: Ref) -> Check | None:
+        if ref.shape in self._left_to_the_service:
+            return None
         shape = self.service.shape(ref.shape)
         if shape.type not in ("structure", "list", "map"):
             return scalar_check(shape)
