@@ -10,6 +10,7 @@ service_rules(
     ServiceRules(
         validation_code="InvalidParameterValueException",
         query_codes=QUERY_CODES,
+        bad_token=("InvalidParameterValueException", "Invalid or expired next token."),
         # AttributeNames of ReceiveMessage is declared with the attributes of queues, and takes those of messages.
         unchecked_shapes=frozenset({"QueueAttributeName", "MessageSystemAttributeName", "MessageSystemAttributeNameForSends"}),
     ),

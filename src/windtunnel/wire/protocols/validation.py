@@ -126,6 +126,8 @@ class Validator:
         if below.type in ("structure", "list", "map"):
             each = self.check(shape.member)
             return _both(size, _each(each)) if each else size
+        if shape.member.shape in self._left_to_the_service:
+            return size
         constraints = constraint_texts(below)
         element = scalar_check(below)
         return _both(size, _any(element, f"Member must satisfy constraint: [{constraints}]", list)) if element else size
@@ -134,7 +136,7 @@ class Validator:
         assert shape.key is not None and shape.value is not None
         keys, value = self.service.shape(shape.key.shape), self.service.shape(shape.value.shape)
         check = scalar_check(shape)
-        key_check = scalar_check(keys)
+        key_check = scalar_check(keys) if shape.key.shape not in self._left_to_the_service else None
         if key_check:
             check = _both(check, _any(key_check, f"Map keys must satisfy constraint: [{constraint_texts(keys)}]", list))
         if value.type in ("structure", "list", "map"):

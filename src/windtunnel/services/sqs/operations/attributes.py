@@ -9,7 +9,7 @@ from windtunnel.services.sqs.attributes import applied
 from windtunnel.services.sqs.guard import at_home, on_queue, save, the_queue
 from windtunnel.services.sqs.jobs import retention_signal
 from windtunnel.services.sqs.model import SETTABLE, Queue, check_attributes, queue_url
-from windtunnel.services.sqs.operations.queues import after, page_size, token
+from windtunnel.services.sqs.operations.queues import page_size
 
 COUNTS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed", "ApproximateNumberOfMessagesNotVisible")
 KNOWN = {
@@ -60,10 +60,10 @@ def set_queue_attributes(ctx: Context, queue_url: str, attributes: dict[str, str
 def list_dead_letter_source_queues(ctx: Context, queue_url: str, next_token: str | None = None, max_results: int | None = None) -> Reply:
     queue = the_queue(ctx, queue_url)
     limit = page_size(max_results)
-    found = at_home(ctx, queue).tx.find(Queue, "dead_letters", queue.arn, after=after(next_token), limit=limit + 1)
+    found = at_home(ctx, queue).tx.find(Queue, "dead_letters", queue.arn, after=next_token, limit=limit + 1)
     reply: Reply = {"queueUrls": [_url(ctx, source) for source in found[:limit]]}
     if len(found) > limit and max_results is not None:
-        reply["NextToken"] = token(found[limit - 1].name)
+        reply["NextToken"] = found[limit - 1].name
     return reply
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error as Base64Error
-
 from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
@@ -102,12 +99,12 @@ def on_all_queues(ctx: Context, **_: object) -> list[Need]:
 @reads("sqs", "ListQueues", authorize=on_all_queues, acts="QueueNamePrefix NextToken MaxResults", cost="scan")
 def list_queues(ctx: Context, queue_name_prefix: str = "", next_token: str | None = None, max_results: int | None = None) -> Reply:
     limit = page_size(max_results)
-    found = ctx.tx.scan(Queue, prefix=queue_name_prefix, after=after(next_token), limit=limit + 1)
+    found = ctx.tx.scan(Queue, prefix=queue_name_prefix, after=next_token, limit=limit + 1)
     reply: Reply = {}
     if found:
         reply["QueueUrls"] = [queue_url(ctx.cloud.endpoint, queue.account, queue.name) for queue in found[:limit]]
     if len(found) > limit and max_results is not None:
-        reply["NextToken"] = token(found[limit - 1].name)
+        reply["NextToken"] = found[limit - 1].name
     return reply
 
 
@@ -115,19 +112,6 @@ def page_size(max_results: int | None) -> int:
     if max_results is not None and not 1 <= max_results <= PAGE:
         raise invalid(f"Value for parameter MaxResults is invalid. Reason: MaxResults must be an integer between 1 and {PAGE}.")
     return max_results or PAGE
-
-
-def token(name: str) -> str:
-    return urlsafe_b64encode(name.encode()).decode()
-
-
-def after(given: str | None) -> str | None:
-    if not given:
-        return None
-    try:
-        return urlsafe_b64decode(given.encode("ascii")).decode()
-    except (Base64Error, ValueError):
-        raise invalid("Invalid or expired next token.") from None
 
 
 @writes("sqs", "PurgeQueue", authorize=on_queue("PurgeQueue"), acts="QueueUrl")
