@@ -22,12 +22,12 @@ _NONCE = 12
 _KEYS_KEPT = 1_000
 KMS_ERRORS = {
     "AccessDenied": "KmsAccessDenied",
-    "Disabled": "KmsDisabled",
-    "InvalidKeyUsage": "KmsInvalidKeyUsage",
-    "KMSInvalidState": "KmsInvalidState",
-    "NotFound": "KmsNotFound",
+    "DisabledException": "KmsDisabled",
+    "InvalidKeyUsageException": "KmsInvalidKeyUsage",
+    "KMSInvalidStateException": "KmsInvalidState",
+    "NotFoundException": "KmsNotFound",
 }
-"""What KMS says (an exception, but for the first) -> what SQS makes of it."""
+"""What KMS says -> what SQS makes of it."""
 
 
 class DataKeys:
@@ -113,7 +113,7 @@ def _kms(ctx: Context, arn: str, operation: str, **args: Any) -> Any:
     try:
         return ctx.on_behalf("sqs").call("kms", operation, encryption_context={"aws:sqs:arn": arn}, **args)
     except AwsError as error:
-        code = KMS_ERRORS.get(error.code.removesuffix("Exception"))
+        code = KMS_ERRORS.get(error.code)
         if code is None:
             raise
         raise AwsError(code, f"{error.message} (Service: AWSKMS; Error Code: {error.code})") from None
