@@ -1,11 +1,11 @@
-"""Schedule expressions: `rate(5 minutes)` and `cron(0 12 * * ? *)` in UTC, as EventBridge reads them. Pure."""
+"""Schedule expressions: `rate(5 minutes)` and `cron(0 12 * * ? *)`, as EventBridge and its Scheduler read them. Pure."""
 
 from __future__ import annotations
 
 import calendar
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import NamedTuple
 
 RATE = re.compile(r"rate\((\d+) (minutes?|hours?|days?)\)\Z")
@@ -29,12 +29,12 @@ class Cron(NamedTuple):
     last_year: int
 
 
-def parse(expression: str) -> float | Cron:
-    """The period in seconds of a rate, or a compiled cron. Raises InvalidSchedule."""
+def parse(expression: str, *, exact: bool = True) -> float | Cron:
+    """The period in seconds of a rate, or a compiled cron. Raises InvalidSchedule. exact: one minute must not be called minutes."""
     rate = RATE.match(expression)
     if rate is not None:
         value, unit = int(rate[1]), rate[2]
-        if value < 1 or (value == 1) == unit.endswith("s"):
+        if value < 1 or (exact and (value == 1) == unit.endswith("s")):
             raise InvalidSchedule(expression)
         return float(value * UNITS[unit.rstrip("s")])
     cron = CRON.match(expression)
@@ -134,7 +134,24 @@ def next_after(schedule: float | Cron, after: float) -> float | None:
     """When it is due next, in epoch seconds after `after`; None when never again."""
     if isinstance(schedule, float):
         return after + schedule
-    moment = datetime.fromtimestamp(after, UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
+    found = next_on_the_clock(schedule, datetime.fromtimestamp(after, UTC).replace(tzinfo=None))
+    return None if found is None else found.replace(tzinfo=UTC).timestamp()
+
+
+def next_in_zone(schedule: Cron, after: float, zone: tzinfo) -> float | None:
+    """As next_after, by the clocks of a time zone: a time that they leave out is skipped, one that they show twice is due the first time."""
+    clock = datetime.fromtimestamp(after, zone).replace(tzinfo=None)
+    while (found := next_on_the_clock(schedule, clock)) is not None:
+        at = found.replace(tzinfo=zone).timestamp()
+        if at > after and datetime.fromtimestamp(at, zone).replace(tzinfo=None) == found:
+            return at
+        clock = found
+    return None
+
+
+def next_on_the_clock(schedule: Cron, after: datetime) -> datetime | None:
+    """The next full minute (without a zone) that the expression names."""
+    moment = after.replace(second=0, microsecond=0) + timedelta(minutes=1)
     day = moment.date()
     while day.year <= schedule.last_year:
         if schedule.fits(day):
@@ -142,8 +159,13 @@ def next_after(schedule: float | Cron, after: float) -> float | None:
             for hour in schedule.hours:
                 for minute in schedule.minutes:
                     if first is None or (hour, minute) >= (first.hour, first.minute):
-                        return datetime(day.year, day.month, day.day, hour, minute, tzinfo=UTC).timestamp()
+                        return datetime(day.year, day.month, day.day, hour, minute)
         if day > moment.date() + timedelta(days=366 * 29):
             return None
         day += timedelta(days=1)
     return None
+
+
+def utc_text(at: float) -> str:
+    """A moment as events tell it: `2026-01-31T09:05:00Z`."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
