@@ -3,7 +3,7 @@
 A file may have
 - NAMES: lower-case member name -> a value that exists (seeded), for members of the input's top level; `above.name` for one below `above`;
 - ALSO: operation -> the members, blank-separated, without which a call ends before it has begun although the model does not say so;
-- SEEDS: (operation, snake_case arguments) that make one of each thing, in order; AFTER: the services, blank-separated, seeded before;
+- SEEDS: (operation, snake_case arguments) that make one of each thing, in order (`s3:CreateBucket`: another service's); AFTER: the services, blank-separated, seeded before;
 - place(ctx): puts records under fixed ids, in a write transaction after all seeds, where an operation would draw an id;
 - ACTIONS: operation -> the actions that it takes, in the order in which they are missed, where that is not its own name;
 - BY_ITEM: operations that answer item by item, with refusals inside a 200; what else holds them is said beside it;
@@ -57,4 +57,5 @@ def seeds() -> list[tuple[str, str, dict[str, Any]]]:
 
     for service in _FILES:
         place(service)
-    return [(service, operation, args) for service in ordered for operation, args in getattr(_FILES[service], "SEEDS", ())]
+    found = [(service, operation, args) for service in ordered for operation, args in getattr(_FILES[service], "SEEDS", ())]
+    return [(*operation.split(":"), args) if ":" in operation else (service, operation, args) for service, operation, args in found]

@@ -20,15 +20,19 @@ from windtunnel.kernel.principal import Principal
 from windtunnel.kernel.records import Tx
 from windtunnel.kernel.registry import Operation
 from windtunnel.kernel.scope import Scope
+from windtunnel.services.cloudtrail.bridge import Bridge
 from windtunnel.services.cloudtrail.hiding import Hide, Hiding
 from windtunnel.services.cloudtrail.kinds import GLOBAL, READ_ONLY, kind
 from windtunnel.services.cloudtrail.notes import Caller, Note, Pending, encode, encode_caller, join
+from windtunnel.services.cloudtrail.selecting import takes_data, takes_management
+from windtunnel.services.cloudtrail.trails import SERVICE, Trail, calls, trail_arn
 
 WRITTEN_WITHIN = 1.0
 MAX_PENDING = 2_000
 MAX_HELD = 20_000
 MAX_CALLERS = 1_000
 GLOBAL_REGION = "us-east-1"
+_BY_CLOUDTRAIL = f'"invoked_by":"{SERVICE}"'.encode()
 _NOT_KEPT = (bytes, bytearray, Body, BlobRef)
 
 
@@ -71,6 +75,11 @@ class Recorder(Audit):
         self._seq = 0
         self.data_selected = False
         """Whether any trail selects data events: without one they cost nothing."""
+        self._trails: dict[str, list[tuple[str, Trail]]] | None = None
+        """Account -> the trails that log, with their home region; None when it must be read."""
+        self._told: set[str] = set()
+        """ARNs of trails that know of calls they have not yet looked at."""
+        self._bridge = Bridge()
 
     # -- taking notes -------------------------------------------------------------------------------------------------
 
@@ -179,8 +188,50 @@ class Recorder(Audit):
         for item in taken:
             scopes.setdefault((item[0].account, item[0].region), []).append(item)
         self._seq = max(int(self._cloud.clock.now() * 1e6), self._seq + 1)
+        if self._trails is None:
+            self._trails = self._logging(tx)
         for (account, region), items in scopes.items():
             tx.within(account, region).append_audit(self._seq, join(items))
+            trails = self._trails.get(account)
+            if trails:
+                self._tell(self._cloud.part("context")(tx, account, region), trails, items)
+
+    # -- trails -------------------------------------------------------------------------------------------------------
+
+    def trails_changed(self, ctx: Context) -> None:
+        """A trail was made, changed, started, stopped or deleted in this transaction."""
+        self._trails = None
+        ctx.tx.after_commit(self._look_again)
+
+    def _look_again(self) -> None:
+        self._trails = None
+
+    def looked(self, ctx: Context, arn: str) -> None:
+        """A trail's run looks at its calls now: it is told of the next ones once this is committed."""
+        ctx.tx.after_commit(lambda: self._told.discard(arn))
+
+    def _logging(self, tx: Tx) -> dict[str, list[tuple[str, Trail]]]:
+        found: dict[str, list[tuple[str, Trail]]] = {}
+        for account, region, trail in tx.everywhere(Trail):
+            if trail.logging:
+                found.setdefault(account, []).append((region, trail))
+        every = [trail for trails in found.values() for _, trail in trails]
+        self.data_selected = any(takes_data(trail.basic, trail.advanced) for trail in every)
+        self._bridge.forget()
+        return found
+
+    def _tell(self, ctx: Context, trails: list[tuple[str, Trail]], items: list[Pending]) -> None:
+        if all(_BY_CLOUDTRAIL in item[2] for item in items):
+            return  # delivering must not lead to delivering
+        for home, trail in trails:
+            arn = trail_arn(Scope(ctx.scope.account, home), trail.name)
+            if arn not in self._told:
+                self._told.add(arn)
+                ctx.signal(calls(arn))
+        if any(
+            takes_management(trail.basic, trail.advanced) and (trail.multi_region or home == ctx.scope.region) for home, trail in trails
+        ):
+            self._bridge.carry(ctx, items)
 
     def begin_after(self, seq: int) -> None:
         """Rows get numbers greater than this one: the clock may have been set back since the last cloud."""

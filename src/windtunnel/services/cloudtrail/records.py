@@ -60,7 +60,10 @@ def record(note: Note, caller: Caller, account: str, region: str) -> dict[str, A
         "eventID": event_id(note.request),
         "readOnly": note.read_only,
     }
-    arns = [{"accountId": account, "type": kind, "ARN": name} for kind, name in named(note, request, response) if name.startswith("arn:")]
+    found = named(note, request, response)
+    if note.data:
+        found = _data_resources(note.service, request, account, region)
+    arns = [{"accountId": account, "type": kind, "ARN": name} for kind, name in found if name.startswith("arn:")]
     if arns:
         made["resources"] = arns
     made |= {
@@ -76,10 +79,19 @@ def record(note: Note, caller: Caller, account: str, region: str) -> dict[str, A
 
 def named(note: Note, request: Any, response: Any) -> list[tuple[str, str]]:
     """(type, name) of the resources that an event refers to."""
-    found = resources(note.service, note.operation, request, response)
-    if note.data and note.service == "s3" and isinstance(request, dict) and "key" in request:
-        found.append((DATA["s3"][0], f"arn:aws:s3:::{request.get('bucketName', '')}/{request['key']}"))
-    return found
+    return resources(note.service, note.operation, request, response)
+
+
+def _data_resources(service: str, request: Any, account: str, region: str) -> list[tuple[str, str]]:
+    """What a trail selects a data event by: the object, queue or topic."""
+    asked: dict[str, Any] = request if isinstance(request, dict) else {}
+    kind = DATA[service][0]
+    if service == "s3":
+        bucket = f"arn:aws:s3:::{asked.get('bucketName', '')}"
+        return [(kind, f"{bucket}/{asked.get('key') or asked.get('prefix') or ''}"), ("AWS::S3::Bucket", bucket)]
+    if service == "sqs":
+        return [(kind, f"arn:aws:sqs:{region}:{account}:{str(asked.get('queueUrl', '')).rpartition('/')[2]}")]
+    return [(kind, str(asked.get("topicArn") or asked.get("targetArn") or asked.get("functionName") or ""))]
 
 
 def _error(note: Note) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Notes of calls are kept for 90 days, as LookupEvents promises; a durable run of the cloud forgets what is older, once a day.
+"""Notes of calls are kept for 90 days, as LookupEvents promises; a durable run of the cloud forgets what is older, once an hour.
 
 Invariant: one run for each cloud, begun at its first start; it forgets in small transactions, so that requests get in between.
 """
@@ -12,7 +12,7 @@ from windtunnel.kernel.context import Context
 from windtunnel.kernel.registry import at_start
 
 KEPT_SECONDS = 90 * 86_400
-EVERY = 86_400.0
+EVERY = 3_600.0
 ROWS = 200
 RUN = "cloudtrail.retention"
 
