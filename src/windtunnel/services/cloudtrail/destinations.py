@@ -104,8 +104,9 @@ def notify(ctx: Context, home: Scope, trail: Trail, message: str) -> None:
 
 def _check_log_group(ctx: Context, trail: Trail) -> None:
     if not trail.log_group or not trail.log_role:
-        missing = "CloudWatchLogsRoleArn" if trail.log_group else "CloudWatchLogsLogGroupArn"
-        raise AwsError(f"Invalid{missing}Exception", f"You must specify {missing} too.")
+        if trail.log_group:
+            raise AwsError("InvalidCloudWatchLogsRoleArnException", "You must specify CloudWatchLogsRoleArn too.")
+        raise AwsError("InvalidCloudWatchLogsLogGroupArnException", "You must specify CloudWatchLogsLogGroupArn too.")
     try:
         log(ctx, ctx.scope, trail, ctx.scope.region, [])
     except AwsError as error:
