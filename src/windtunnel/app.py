@@ -77,6 +77,7 @@ class WindtunnelCloud:
         from windtunnel.services.cloudtrail.recorder import Recorder
         from windtunnel.services.codecommit.hosting import GitHosting
         from windtunnel.services.events.delivery import fan_out, wanted
+        from windtunnel.services.iam.activity import Activity
         from windtunnel.services.iam.identity import StoreIdentity
 
         self.settings = settings
@@ -92,7 +93,9 @@ class WindtunnelCloud:
         self.writer = Writer(self.store, loop)
         self.engine = Engine(self.store, self.writer, loop, self, boundary)
         self.pump = Pump(self.writer, loop, self, wanted, fan_out)
-        self.identity: Identity = StoreIdentity()
+        activity = Activity(settings.data / "decisions.db")
+        self._closers: list[Callable[[], None]] = [activity.close]
+        self.identity: Identity = StoreIdentity(activity)
         self.audit = Recorder(self, lambda: self.writer.submit_threadsafe(lambda _: None))
         self.writer.last = self.audit.last
         self._parts: dict[str, Any] = {}
@@ -105,6 +108,7 @@ class WindtunnelCloud:
         self.add_part("closing", self.closing)
         self.add_part("threads", lambda work: loop.run_in_executor(None, work))
         self.add_part("sealer", sealer)
+        self.add_part("activity", activity)
         self.add_part("git", GitHosting(settings.data / "git", self.blobs))
 
     # -- kernel.cloud.Cloud -----------------------------------------------------------------------------------------
@@ -234,6 +238,8 @@ class WindtunnelCloud:
         """End in order; nothing that was accepted is lost, for everything is recorded."""
         self.closing.set()
         self.engine.close()
+        for close in self._closers:
+            await self.loop.run_in_executor(None, close)
         if self.audit.last() is not None:
             self.writer.submit(lambda _: None)
         await self.writer.close()

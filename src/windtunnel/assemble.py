@@ -62,13 +62,14 @@ def add_compute(cloud: WindtunnelCloud, listeners: Listeners) -> None:
 
 async def assemble(cloud: WindtunnelCloud, backend: Any) -> Listeners:
     """Everything but the host's sockets. Runs before anything is answered."""
-    from windtunnel.gateways import git_http, metadata
+    from windtunnel.gateways import control, git_http, metadata
     from windtunnel.server import Listeners
     from windtunnel.services.ec2.answering import InstanceMetadata
 
     await cloud.writer.submit(root_key(cloud))
     gateways: list[Any] = [
         (metadata.matches, metadata.MetadataGateway(backend, InstanceMetadata(cloud, backend))),
+        (control.matches, control.ControlGateway(cloud, backend)),
         (git_http.matches, git_http.GitGateway(cloud, backend, cloud.settings.region)),
     ]
     listeners = Listeners(cloud.loop, HttpEdge(Core(backend), gateways), cloud.settings.data)

@@ -16,6 +16,8 @@ COMMANDS = {
     "up": "start a cloud in the foreground",
     "down": "stop the cloud that runs on a data directory",
     "env": "print shell exports for clients of the running cloud",
+    "account": "make and list the accounts of the running cloud",
+    "explain": "why something was denied, or the least policy that a role or user needed",
     "status": "what runs in the cloud",
     "snapshot": "save, load, list and delete whole clouds by name, also beside a running one",
     "doctor": "see whether a data directory is whole; mend what can be mended",
@@ -70,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="windtunnel", description="The AWS DevOps toolchain running for real on one machine.")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     made = {name: commands.add_parser(name, help=text, description=text) for name, text in COMMANDS.items()}
-    for name in ("up", "down", "env", "status", "why", "doctor"):
+    for name in ("up", "down", "env", "explain", "status", "why", "doctor"):
         _add_data(made[name])
     up = made["up"]
     up.add_argument("--from-snapshot", default=None, metavar="NAME", help="begin with this snapshot, on a data directory without a cloud")
@@ -85,6 +87,10 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument(
         "--account", type=_account, default="000000000000", metavar="A", help="the account of the root key (default: %(default)s)"
     )
+    made["env"].add_argument("--account", type=_account, metavar="A", help="the root key of this account (default: the cloud's first)")
+    made["env"].add_argument("--region", metavar="R", help="another region than the cloud's own; regions are names")
+    _account_arguments(made["account"])
+    _explain_arguments(made["explain"])
     made["env"].add_argument("--json", action="store_true", help="as JSON instead of shell exports")
     made["status"].add_argument("--json", action="store_true", help="as JSON")
     made["labs"].add_argument("names", nargs="*", metavar="NAME", help="which labs (default: all)")
@@ -130,6 +136,25 @@ def _add_snapshot_actions(command: argparse.ArgumentParser) -> None:
             action.add_argument("--replace", action="store_true", help="the cloud that is there goes")
         if name == "list":
             action.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _account_arguments(command: argparse.ArgumentParser) -> None:
+    verbs = command.add_subparsers(dest="verb", metavar="VERB", required=True)
+    create = verbs.add_parser("create", help="a new account with a root key of its own")
+    create.add_argument("account", nargs="?", type=_account, metavar="A", help="its 12 digits (default: drawn)")
+    create.add_argument("--name", default="", metavar="N", help="a name for it, shown by `account list`")
+    listing = verbs.add_parser("list", help="the accounts of this cloud")
+    for verb in (create, listing):
+        _add_data(verb)
+        verb.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _explain_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("what", nargs="?", metavar="WHAT", help="a request id, or the ARN or name of a role or user (default: everyone)")
+    command.add_argument("--least", action="store_true", help="the least policy that the role or user needed for what it did")
+    command.add_argument("--since", metavar="T", help="only what happened since: 10m, 2h, 1d, or an ISO 8601 time")
+    command.add_argument("--last", type=int, default=5, metavar="N", help="how many denials (default: %(default)s)")
+    command.add_argument("--json", action="store_true", help="as JSON")
 
 
 def _read(arguments: list[str]) -> argparse.Namespace:

@@ -251,7 +251,7 @@ def test_a_managed_policy_and_its_versions(door: Door, iam: Any) -> None:
 
 
 def test_awss_policies_are_there_and_nobodys_to_change(iam: Any) -> None:
-    policies = iam.list_policies(Scope="AWS")["Policies"]
+    policies = iam.get_paginator("list_policies").paginate(Scope="AWS").build_full_result()["Policies"]
     assert {"AdministratorAccess", "AWSCodeDeployRole"} <= {listed["PolicyName"] for listed in policies}
     arn = "arn:aws:iam::aws:policy/AdministratorAccess"
     document = iam.get_policy_version(PolicyArn=arn, VersionId="v1")["PolicyVersion"]["Document"]
@@ -520,65 +520,3 @@ def test_an_undeclared_member_is_refused_by_name(iam: Any) -> None:
     code, words = error(iam.create_service_specific_credential, UserName="a", ServiceName="codecommit.amazonaws.com", CredentialAgeDays=3)
     assert code == "NotImplemented"
     assert "CredentialAgeDays" in words
-
-
-# --- each operation for itself -----------------------------------------------------------------------------------------------
-
-ARGUMENTS = {
-    "user_name": "alice",
-    "group_name": "devs",
-    "role_name": "Deploy",
-    "policy_name": "p",
-    "policy_arn": f"arn:aws:iam::{ACCOUNT}:policy/P",
-    "instance_profile_name": "Web",
-    "policy_document": policy(allow("s3:GetObject")),
-    "assume_role_policy_document": FOR_BUILDS,
-    "permissions_boundary": BOUNDARY,
-    "access_key_id": "AKIAXXXXXXXXXXXXXXXX",
-    "status": "Inactive",
-    "version_id": "v1",
-    "service_name": "codecommit.amazonaws.com",
-    "service_specific_credential_id": "ACCAXXXXXXXXXXXXXXXXX",
-    "tags": [{"Key": "k", "Value": "v"}],
-    "tag_keys": ["k"],
-    "description": "d",
-}
-
-
-def iam_operations() -> list[str]:
-    import windtunnel.services.iam  # noqa: F401
-    from windtunnel.kernel.registry import OPERATIONS
-
-    return sorted(name for service, name in OPERATIONS if service == "iam")
-
-
-def everything(cloud: InProcessCloud) -> list[Any]:
-    with cloud.cloud.store.thread_snapshot(ACCOUNT, "us-east-1") as tx:
-        return list(tx.connection.execute("SELECT kind, key, version, body FROM doc ORDER BY kind, key"))
-
-
-@pytest.mark.parametrize("operation", iam_operations())
-def test_an_operation_asks_for_exactly_its_action(cloud: InProcessCloud, operation: str) -> None:
-    from inspect import Parameter, signature
-
-    from windtunnel.kernel.registry import OPERATIONS
-
-    def make(name: str, *statements: dict[str, Any]) -> Any:
-        cloud.api("iam", "CreateUser", user_name=name)
-        cloud.api("iam", "PutUserPolicy", user_name=name, policy_name="p", policy_document=policy(*statements))
-        key = cloud.api("iam", "CreateAccessKey", user_name=name)["AccessKey"]["AccessKeyId"]
-        return cloud.read(lambda ctx: ctx.cloud.identity.credential(ctx.tx, key)).principal
-
-    action = f"iam:{operation}"
-    lacking = make("lacking", {"Effect": "Allow", "NotAction": action, "Resource": "*"})
-    having = make("having", allow(action, "iam:PassRole"))
-    wanted = signature(OPERATIONS["iam", operation].handler).parameters.values()
-    args = {each.name: ARGUMENTS[each.name] for each in wanted if each.default is Parameter.empty and each.name != "ctx"}
-    before = everything(cloud)
-    with pytest.raises(AwsError, match=f"is not authorized to perform: {action} on resource: .* because no identity-based policy allows"):
-        cloud.api("iam", operation, principal=lacking, **args)
-    assert everything(cloud) == before
-    try:
-        cloud.api("iam", operation, principal=having, **args)
-    except AwsError as refused:
-        assert refused.code != "AccessDenied"

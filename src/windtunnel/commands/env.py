@@ -12,6 +12,9 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
+
+from windtunnel.commands.asking import NotAnswered, ask
 from windtunnel.commands.running import Credentials, RunFile, credentials, run_file, write_private
 
 
@@ -20,6 +23,15 @@ def main(options: argparse.Namespace) -> int:
     if running is None or keys is None:
         print(f"windtunnel: no cloud runs on {options.data}; start one with `windtunnel up --data {options.data}`", file=sys.stderr)
         return 1
+    if options.region:
+        running = msgspec.structs.replace(running, region=options.region)
+    if options.account and options.account != keys.account:
+        try:
+            found = ask(options.data, "account.keys", account=options.account)
+        except NotAnswered as refusal:
+            print(f"windtunnel: {refusal}", file=sys.stderr)
+            return 1
+        keys = Credentials(found["access_key_id"], found["secret_access_key"], found["account"])
     if options.json:
         print(json.dumps(as_json(running, keys), indent=2))
     else:

@@ -44,6 +44,8 @@ class Policies:
         self.others = self.limits if resource is None else (*self.limits, resource)
 
 
+_OUTSIDE = ("Service", "Anonymous", "Federated")
+"""Callers without policies of their own: what a resource's policy grants them is all that they may do."""
 _ROOT = Decision(True, "allowed", "identity-based policy", "the account's root user")
 
 
@@ -54,7 +56,7 @@ def decide(request: Request, policies: Policies) -> Decision:
         return denied
     grant, granting = _resource_grant(request, policies.resource) if policies.resource is not None else (Grant.NONE, None)
     caller = request.caller
-    if caller.type == "Service" or caller.type == "Anonymous":
+    if caller.type in _OUTSIDE:
         return granting or _implicit_deny(request, _resource_type(policies))
     if policies.resource_account is None or policies.resource_account == caller.account:
         return _within_account(request, policies, grant, granting)
@@ -140,7 +142,7 @@ def _denial(request: Request, decision: Decision) -> Decision:
     kind = decision.policy_type
     article = "an" if kind == "identity-based policy" else "a"
     message = f"{_subject(request)} with an explicit deny in {article} {kind}"
-    return Decision(False, "explicitDeny", kind, decision.policy, decision.statement, message)
+    return Decision(False, "explicitDeny", kind, decision.policy, decision.statement, message, decision.document, decision.index)
 
 
 def _implicit_deny(request: Request, kind: PolicyType) -> Decision:

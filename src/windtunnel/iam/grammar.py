@@ -16,7 +16,7 @@ from windtunnel.iam.conditions import condition_values, parse_operator
 from windtunnel.iam.operators import moment
 from windtunnel.iam.policy import statements_of
 from windtunnel.iam.principals import listed, principal_error
-from windtunnel.kernel.errors import AwsError, not_built
+from windtunnel.kernel.errors import AwsError
 
 Kind = Literal["identity", "resource", "trust"]
 Document = Mapping[str, Any]
@@ -238,8 +238,6 @@ def _check_principal(item: dict[str, Any]) -> None:
     _require(element != {}, "Missing required field Principal cannot be empty!")
     wrong = principal_error(element)
     _require(wrong is None, f"Invalid principal in policy: {wrong}" if wrong else "Invalid principal in policy")
-    if isinstance(element, dict) and "CanonicalUser" in element:
-        raise not_built("iam", "policy documents", "Principal.CanonicalUser")
 
 
 def _check_trust_statement(item: dict[str, Any]) -> None:

@@ -32,6 +32,7 @@ class Decision:
 
     policy_type, policy: the kind and the name or ARN of the policy that decided (of the kind that is missing an allow, for an
     implicit deny). statement: its Sid, or its index where it has none. message: AWS's words for a denial, "" for an allow.
+    document, index: the text of the policy that decided and which of its statements did; "" and -1 for an implicit deny.
     """
 
     allowed: bool
@@ -40,6 +41,8 @@ class Decision:
     policy: str | None = None
     statement: str | int | None = None
     message: str = ""
+    document: str = ""
+    index: int = -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +50,7 @@ class Statement:
     allow: bool
     acts_on: Matcher  # of lower-case actions
     applies: Callable[[Request], bool]  # resource and conditions
+    reaches: Callable[[Request], bool]  # the resource alone: tells what a statement failed by
     grant: Callable[[Request], Grant]  # how the caller is named; DIRECT where the policy has no principals
     decision: Decision  # the answer if this statement decides (a deny's message is still to be written)
 
@@ -84,8 +88,9 @@ def _plan(statements: tuple[Statement, ...], action: str) -> Plan:
 def compile_policy(document: str | Mapping[str, Any], name: str, policy_type: PolicyType) -> Policy:
     """A document that `grammar.validate` has accepted. name: what a Decision shall call it (its ARN, or an inline policy's name)."""
     content: Mapping[str, Any] = msgspec.json.decode(document) if isinstance(document, str) else document
+    text = document if isinstance(document, str) else msgspec.json.encode(document).decode()
     variables = content.get("Version") == "2012-10-17"
-    return Policy(name, tuple(_statement(item, i, name, policy_type, variables) for i, item in enumerate(statements_of(content))))
+    return Policy(name, tuple(_statement(item, i, name, policy_type, variables, text) for i, item in enumerate(statements_of(content))))
 
 
 def statements_of(document: Mapping[str, Any]) -> list[Any]:
@@ -93,13 +98,16 @@ def statements_of(document: Mapping[str, Any]) -> list[Any]:
     return found if isinstance(found, list) else [found]
 
 
-def _statement(item: Mapping[str, Any], index: int, name: str, policy_type: PolicyType, variables: bool) -> Statement:
+def _statement(item: Mapping[str, Any], index: int, name: str, policy_type: PolicyType, variables: bool, text: str) -> Statement:
     allow = item["Effect"] == "Allow"
-    decision = Decision(allow, "allowed" if allow else "explicitDeny", policy_type, name, item.get("Sid") or index)
+    kind: Literal["allowed", "explicitDeny"] = "allowed" if allow else "explicitDeny"
+    decision = Decision(allow, kind, policy_type, name, item.get("Sid") or index, document=text, index=index)
+    resource = _resources(item, variables)
     return Statement(
         allow=allow,
         acts_on=_actions(item),
-        applies=_applies(_resources(item, variables), compile_conditions(item.get("Condition", {}), variables=variables)),
+        applies=_applies(resource, compile_conditions(item.get("Condition", {}), variables=variables)),
+        reaches=resource or _always,
         grant=_grant(item),
         decision=decision,
     )

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
+from functools import lru_cache
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 from windtunnel.iam.request import Request
@@ -33,6 +35,8 @@ class Principals(NamedTuple):
     accounts: frozenset[str]
     names: frozenset[str]  # ARNs and unique ids
     services: frozenset[tuple[str, str]]  # (service principal, region or "")
+    federated: frozenset[str] = frozenset()  # identity providers
+    canonical: frozenset[str] = frozenset()  # S3's ids of accounts
 
     def named(self, request: Request) -> Grant:
         """The strongest way in which this element names the request's caller."""
@@ -41,25 +45,36 @@ class Principals(NamedTuple):
             return Grant.DIRECT if self.everyone or self._names_service(request) else Grant.NONE
         if caller.type == "Anonymous":
             return Grant.DIRECT if self.everyone else Grant.NONE
+        if caller.type == "Federated":
+            return Grant.DIRECT if caller.arn in self.federated else Grant.NONE
         if caller.arn in self.names:
             return Grant.DIRECT
         if caller.type != "AssumedRole" and (self.everyone or caller.user_id in self.names):
             return Grant.DIRECT
         if self.everyone or caller.role_arn in self.names or caller.user_id.partition(":")[0] in self.names:
             return Grant.ROLE
-        return Grant.ACCOUNT if caller.account in self.accounts else Grant.NONE
+        return Grant.ACCOUNT if self._names_account(caller.account) else Grant.NONE
+
+    def _names_account(self, account: str) -> bool:
+        return account in self.accounts or (bool(self.canonical) and canonical_user(account) in self.canonical)
 
     def covers_all_layers(self, request: Request) -> bool:
         """NotPrincipal spares a caller only if its session, its role and its account are all listed."""
         caller = request.caller
         if self.everyone or caller.type == "Service":
             return self.everyone or self._names_service(request)
-        return caller.account in self.accounts and all(layer in self.names for layer in caller.layers)
+        return self._names_account(caller.account) and all(layer in self.names for layer in caller.layers)
 
     def _names_service(self, request: Request) -> bool:
         service = request.caller.service
         regions = request.values("aws:requestedregion") or ()
         return any(name == service and (not region or region in regions) for name, region in self.services)
+
+
+@lru_cache(maxsize=256)
+def canonical_user(account: str) -> str:
+    """S3's canonical user id of an account, which here follows from its number."""
+    return sha256(f"canonical user of {account}".encode()).hexdigest()
 
 
 def compile_principals(element: Any) -> Principals:
@@ -77,9 +92,10 @@ def compile_principals(element: Any) -> Principals:
             accounts.add(root[1] if root else name)
         else:
             names.add(name)
-    names.update(listed(element.get("Federated", ())))
+    canonical = frozenset(listed(element.get("CanonicalUser", ())))
+    federated = frozenset(listed(element.get("Federated", ())))
     services = frozenset(_service(name) for name in listed(element.get("Service", ())))
-    return Principals(everyone, frozenset(accounts), frozenset(names), services)
+    return Principals(everyone, frozenset(accounts), frozenset(names), services, federated, canonical)
 
 
 def listed(value: Any) -> Iterable[str]:
@@ -120,3 +136,9 @@ def _well_formed(kind: str, name: str) -> bool:
     if kind == "Service":
         return re.fullmatch(r"[a-z0-9.-]+\.(amazonaws\.com(\.cn)?|amazon\.com|internal)", name) is not None
     return bool(name)
+
+
+def account_of_principal(name: str) -> str:
+    """The account of an ARN like `arn:aws:iam::123456789012:root`, or the text itself where it is an account."""
+    root = _ROOT.fullmatch(name)
+    return root[1] if root else name

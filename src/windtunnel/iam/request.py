@@ -17,7 +17,8 @@ ContextValue = str | bool | int | float | bytes | datetime | Iterable[str]
 Context = Mapping[str, ContextValue] | Callable[[str], ContextValue | None]
 Values = tuple[str, ...]
 
-PrincipalType = Literal["Account", "User", "AssumedRole", "FederatedUser", "Service", "Anonymous"]
+# Federated: who comes with an identity provider's word for it (`arn` is the provider's), before it has a session.
+PrincipalType = Literal["Account", "User", "AssumedRole", "FederatedUser", "Federated", "Service", "Anonymous"]
 
 
 class Caller:

@@ -106,6 +106,35 @@ class Blobs(Protocol):
         """No more will be written."""
 
 
+class Assumption(msgspec.Struct, frozen=True):
+    """How a role is to be assumed.
+
+    action: `sts:AssumeRole`, or with another proof of who asks: `sts:AssumeRoleWithWebIdentity`; provider: the ARN of the identity
+    provider that vouches for the caller then. context: condition keys of this request; keys: those that the session keeps for good.
+    policies, policy_arns: session policies; tags: session tags, of which `transitive` go on to the next role of a chain.
+    """
+
+    context: Mapping[str, Any] = {}
+    policies: tuple[str, ...] = ()
+    policy_arns: tuple[str, ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+    transitive: tuple[str, ...] = ()
+    source_identity: str = ""
+    action: str = "sts:AssumeRole"
+    provider: str = ""
+    keys: tuple[tuple[str, str], ...] = ()
+
+
+class Issuer(msgspec.Struct, frozen=True):
+    """An account's OpenID Connect provider. url: without its scheme; clients: the audiences that its tokens may have."""
+
+    arn: str
+    scheme: str
+    url: str
+    clients: tuple[str, ...]
+    thumbprints: tuple[str, ...]
+
+
 class Identity(Protocol):
     """Who is who, and what they may do: implemented by services/iam, used by wire, guard and jobs."""
 
@@ -124,21 +153,23 @@ class Identity(Protocol):
     def assume_for_service(self, ctx: Context, role_arn: str, session_name: str, service: str, source_arn: str = "") -> Principal:
         """The session principal of a role that trusts the service (acting for `source_arn`); AwsError AccessDenied otherwise."""
 
-    def assume(
-        self,
-        ctx: Context,
-        role_arn: str,
-        session_name: str,
-        *,
-        context: Mapping[str, Any],
-        policies: tuple[str, ...] = (),
-        policy_arns: tuple[str, ...] = (),
-        tags: tuple[tuple[str, str], ...] = (),
-    ) -> tuple[Principal, int]:
-        """sts:AssumeRole by ctx's principal: the session, and the role's longest session in seconds; AwsError AccessDenied otherwise.
+    def assume(self, ctx: Context, role_arn: str, session_name: str, asked: Assumption) -> tuple[Principal, int]:
+        """The session of a role for ctx's principal, and the role's longest session in seconds; AwsError AccessDenied otherwise."""
 
-        context: condition keys (`sts:ExternalId`); policies, policy_arns: session policies; tags: session tags.
-        """
+    def session_documents(self, ctx: Context, account: str, policies: tuple[str, ...], arns: tuple[str, ...]) -> tuple[str, ...]:
+        """The session policies that were given as documents and as ARNs of managed policies."""
+
+    def check_code(self, ctx: Context, user: str, serial: str, code: str) -> None:
+        """AwsError AccessDenied unless this is a code of the user's (or, with "", root's) enabled multi-factor device, not used before."""
+
+    def federation_issuer(self, ctx: Context, url: str) -> Issuer | None:
+        """This account's OpenID Connect provider for an issuer; None when there is none."""
+
+    def account_of(self, tx: Tx, access_key: str) -> str | None:
+        """The account of any access key id that was given out, also of one that is inactive; None when it is unknown."""
+
+    def decode_refusal(self, ctx: Context, message: str) -> str | None:
+        """The decision in an encoded authorization message of this account, as JSON; None when it is none."""
 
     def issue(self, ctx: Context, principal: Principal, seconds: float) -> Credential:
         """Temporary credentials for a principal (write transaction)."""
@@ -147,7 +178,7 @@ class Identity(Protocol):
         """The user whose active service-specific credential this is (`codecommit.amazonaws.com`, `NAME-at-ACCOUNT`)."""
 
     def last_used(self, access_key: str) -> tuple[float, str, str] | None:
-        """(epoch seconds, service, region) of a key's last authorized use since this cloud started."""
+        """(epoch seconds, service, region) of the last authorized use of an access key, or of a role by its ARN."""
 
 
 class Cloud(Protocol):

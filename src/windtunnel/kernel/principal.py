@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-PrincipalKind = Literal["root", "user", "assumed-role", "service", "anonymous"]
+PrincipalKind = Literal["root", "user", "assumed-role", "federated-user", "service", "anonymous"]
 
 
 class Principal(msgspec.Struct, frozen=True):
@@ -32,6 +32,14 @@ class Principal(msgspec.Struct, frozen=True):
     """The service principal that made the session (`codepipeline.amazonaws.com`), empty for a user's own."""
     source_arn: str = ""
     """The resource for which a service acts (`aws:SourceArn`); empty for everyone else."""
+    issuer_id: str = ""
+    """The unique id of the user who made a federated user's session (its policies count); empty for everyone else."""
+    transitive: tuple[str, ...] = ()
+    """The keys of those session tags that go on to the next role of a chain."""
+    keys: tuple[tuple[str, str], ...] = ()
+    """Condition keys that the session was made with and has for good (`aws:SourceIdentity`, `aws:TokenIssueTime`)."""
+    mfa_at: float | None = None
+    """When the session was made with a code of a multi-factor device, epoch seconds; None when it was not."""
 
     @classmethod
     def root(cls, account: str, access_key: str = "") -> Principal:

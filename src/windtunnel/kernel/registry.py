@@ -62,6 +62,7 @@ class ServiceRules(msgspec.Struct, frozen=True):
     validation_code: str = "ValidationException"
     members: Mapping[str, MemberErrors] = {}
     access_denied_code: str = "AccessDeniedException"
+    unsigned: frozenset[str] = frozenset()
     bad_token: tuple[str, str] | None = None
     query_codes: Mapping[str, str] = {}
     unchecked_shapes: frozenset[str] = frozenset()
@@ -71,6 +72,16 @@ OPERATIONS: dict[tuple[str, str], Operation] = {}
 RULES: dict[str, ServiceRules] = {}
 LISTENERS: list[tuple[str, str, Callable[[Context, Event], None]]] = []
 STARTERS: list[Callable[[Any], None]] = []
+
+
+class Control(msgspec.Struct, frozen=True):
+    """What the cloud's owner may ask of it that no AWS API has: `windtunnel account create` (see gateways/control.py)."""
+
+    kind: OperationKind
+    handler: Handler
+
+
+CONTROLS: dict[str, Control] = {}
 
 
 def service_rules(service: str, rules: ServiceRules) -> None:
@@ -133,6 +144,16 @@ def listens(source: str, detail_type: str) -> Callable[[H], H]:
 
     def register(handler: H) -> H:
         LISTENERS.append((source, detail_type, handler))
+        return handler
+
+    return register
+
+
+def control(name: str, kind: OperationKind) -> Callable[[H], H]:
+    """Register a handler for the cloud's owner alone: called with (ctx, **arguments of the JSON body)."""
+
+    def register(handler: H) -> H:
+        CONTROLS[name] = Control(kind, handler)
         return handler
 
     return register

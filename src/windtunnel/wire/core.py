@@ -276,7 +276,7 @@ class Core:
 
     def _authenticate(self, request: Request, signed: Signed | None, family: Family) -> tuple[Principal, str]:
         if signed is None:
-            if family == "s3":
+            if family == "s3" or _unsigned(request.route):
                 return Principal.anonymous(), self._cloud_region()
             raise refused(family, "missing")
         if request.staged is not None and request.verified is not None:
@@ -557,6 +557,11 @@ def _family(route: Route) -> Family:
     if route.protocol in ("ec2", "query", "rest-json"):
         return route.protocol  # type: ignore[return-value]
     return "json"
+
+
+def _unsigned(route: Route | None) -> bool:
+    rules = RULES.get(route.service) if route is not None else None
+    return route is not None and rules is not None and route.operation in rules.unsigned
 
 
 def _denied(route: Route, error: AwsError) -> AwsError:

@@ -1,6 +1,6 @@
-"""The AWS managed policies that are known here: AWS's own documents, kept as data in `aws_managed.json`.
+"""The AWS managed policies that are known here: the documents that AWS publishes, kept as data in `aws_managed.json`, one a line.
 
-Invariant: a policy is either AWS's document or not there at all; attaching one that is not there fails by name.
+Invariant: a policy is either what AWS publishes or not there at all; attaching one that is not there fails by name.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ PREFIX = "arn:aws:iam::aws:policy"
 
 
 class AwsPolicy(msgspec.Struct, frozen=True):
-    """path: `/` or `/service-role/`; version: as AWS numbers it; created in epoch seconds."""
+    """path: `/`, `/service-role/`, `/aws-service-role/` or `/job-function/`; version: as AWS numbers it; times in epoch seconds."""
 
     name: str
     path: str
     version: int
     created: float
+    updated: float
     document: msgspec.Raw
 
     @property
@@ -32,6 +33,11 @@ class AwsPolicy(msgspec.Struct, frozen=True):
     def id(self) -> str:
         """Of the shape of AWS's, but ours: it follows from the name."""
         return "ANPA" + b32encode(sha256(self.name.encode()).digest()).decode()[:17]
+
+    @property
+    def attachable(self) -> bool:
+        """A service-linked role's policy is attached by its service alone."""
+        return self.path != "/aws-service-role/"
 
     @property
     def text(self) -> str:

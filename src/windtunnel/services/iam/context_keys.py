@@ -26,12 +26,17 @@ _GLOBAL: dict[str, Callable[[Context], ContextValue | None]] = {
     "aws:securetransport": lambda ctx: ctx.request.secure,
     "aws:sourceip": lambda ctx: ctx.request.source_ip,
     "aws:useragent": lambda ctx: ctx.request.user_agent,
+    "aws:multifactorauthage": lambda ctx: None if ctx.principal.mfa_at is None else int(ctx.now - ctx.principal.mfa_at),
+    "aws:multifactorauthpresent": lambda ctx: ctx.principal.mfa_at is not None if ctx.principal.access_key.startswith("ASIA") else None,
     "aws:principalisawsservice": lambda ctx: ctx.principal.kind == "service",
     "aws:principalservicename": lambda ctx: ctx.principal.name if ctx.principal.kind == "service" else None,
     "aws:sourceaccount": lambda ctx: ctx.principal.account if ctx.principal.kind == "service" else None,
     "aws:sourcearn": lambda ctx: ctx.principal.source_arn or None,
     "aws:viaawsservice": lambda ctx: bool(ctx.via),
 }
+
+
+GLOBAL = frozenset(_GLOBAL)
 
 
 class ContextKeys:

@@ -96,5 +96,16 @@ def own_policy(ctx: Context, arn: str) -> ManagedPolicy | None:
 
 def attachable(ctx: Context, arn: str) -> None:
     """AwsError unless the ARN is a managed policy of this account or one of AWS's that is known here."""
-    if own_policy(ctx, arn) is None and arn not in aws_policies():
+    provided = aws_policies().get(arn)
+    if provided is not None and not provided.attachable:
+        raise AwsError("PolicyNotAttachable", f"Cannot attach a Service Role Policy to a Customer Role. ({provided.name})")
+    if provided is None and own_policy(ctx, arn) is None:
         raise AwsError("NoSuchEntity", f"Policy {arn} does not exist or is not attachable.")
+
+
+def changeable(found: Role) -> Role:
+    """A role that users may change; AwsError for one that a service keeps."""
+    if found.service:
+        words = f"Cannot perform the operation on the protected role '{found.name}' - this role is only modifiable by AWS"
+        raise AwsError("UnmodifiableEntity", words)
+    return found

@@ -7,38 +7,45 @@ neither a write that was rolled back nor a reader with an older snapshot can lea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Iterable
 from hmac import compare_digest
 from typing import Any
 
 import msgspec
 
 from windtunnel.iam.evaluate import Policies, decide
-from windtunnel.iam.policy import Policy, PolicySet, PolicyType, compile_policy
-from windtunnel.iam.request import Caller, PrincipalType, Request
+from windtunnel.iam.policy import Decision
+from windtunnel.iam.request import Caller, Request
+from windtunnel.kernel.cloud import Assumption, Issuer
 from windtunnel.kernel.context import Context, Need
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.principal import Credential, Principal
 from windtunnel.kernel.records import Tx
 from windtunnel.kernel.registry import at_start
-from windtunnel.services.iam.aws_managed import aws_policies
+from windtunnel.services.iam import devices, providers
+from windtunnel.services.iam.activity import FLUSH_SECONDS, Activity
 from windtunnel.services.iam.context_keys import ContextKeys
+from windtunnel.services.iam.known import Known, look_up, with_resource_policy
 from windtunnel.services.iam.model import (
     AccessKey,
-    Entity,
     Expiry,
     Generation,
-    Group,
-    ManagedPolicy,
-    Role,
     RootKey,
     ServiceCredential,
     Session,
     User,
     account_in,
-    name_in,
-    session_arn,
+)
+from windtunnel.services.iam.refusals import decoded_message, denial, encoded_message
+from windtunnel.services.iam.sessions import (
+    check_chain,
+    issued,
+    role_session,
+    session_credential,
+    session_documents,
+    source_identity,
+    trusted,
+    user_principal,
 )
 
 CLOUD = "windtunnel"
@@ -46,23 +53,6 @@ CLOUD = "windtunnel"
 _GENERATIONS_KEPT = 4
 _ENTRIES_KEPT = 4096
 _SWEEP = 8
-_TYPES: dict[str, PrincipalType] = {
-    "root": "Account",
-    "user": "User",
-    "assumed-role": "AssumedRole",
-    "service": "Service",
-    "anonymous": "Anonymous",
-}
-
-
-class _Known:
-    """What one generation's records say of a principal."""
-
-    __slots__ = ("caller", "policies")
-
-    def __init__(self, caller: Caller, policies: Policies) -> None:
-        self.caller = caller
-        self.policies = policies
 
 
 class _Cache:
@@ -72,14 +62,14 @@ class _Cache:
 
     def __init__(self) -> None:
         self.credentials: dict[str, Credential] = {}
-        self.principals: dict[Principal, _Known] = {}
+        self.principals: dict[Principal, Known] = {}
 
 
 class StoreIdentity:
-    def __init__(self) -> None:
+    def __init__(self, activity: Activity) -> None:
+        self.activity = activity
         self._caches: dict[str, _Cache] = {}
         self._sessions: dict[str, Credential] = {}
-        self._used: dict[str, tuple[float, str, str]] = {}
         self._committed: str | None = None
 
     # -- kernel.cloud.Identity ----------------------------------------------------------------------------------------
@@ -110,11 +100,22 @@ class StoreIdentity:
         known = self._known(ctx.tx, principal)
         for need in needs:
             request = Request(known.caller, need.action, need.resource, ContextKeys(ctx, need.context, need.account))
-            decision = decide(request, _with_resource_policy(known.policies, need))
+            policies = with_resource_policy(known.policies, need)
+            decision = decide(request, policies)
             if not decision.allowed:
-                raise AwsError("AccessDenied", _words(principal, need, decision.message))
-            if principal.access_key:
-                self._used[principal.access_key] = (ctx.now, need.action.partition(":")[0], ctx.scope.region)
+                raise self._refusal(ctx, request, policies, need, decision)
+            if known.recorded:
+                self.activity.used(principal.identity, known.name, need.action, need.resource, ctx.now, ctx.scope.region)
+
+    def _refusal(self, ctx: Context, request: Request, policies: Policies, need: Need, decision: Decision) -> AwsError:
+        self.activity.denied(denial(ctx, request, policies, decision))
+        words = _words(ctx.principal, need, decision.message)
+        if need.action.startswith("ec2:"):
+            words += f". Encoded authorization failure message: {encoded_message(ctx, need, decision)}"
+        return AwsError("AccessDenied", words)
+
+    def decode_refusal(self, ctx: Context, message: str) -> str | None:
+        return decoded_message(ctx, message)
 
     def assume_for_service(self, ctx: Context, role_arn: str, session_name: str, service: str, source_arn: str = "") -> Principal:
         """The session of a role that trusts the service; AwsError AccessDenied in sts's words otherwise.
@@ -124,37 +125,45 @@ class StoreIdentity:
         context: dict[str, Any] = {"aws:SourceAccount": ctx.scope.account}
         if source_arn:
             context["aws:SourceArn"] = source_arn
-        caller = Caller("Service", service=service)
-        role = _trusting(ctx, _Known(caller, Policies()), role_arn, "sts:AssumeRole", context)
-        return _session_principal(role_arn, role, session_name, via_service=service)
+        known = Known(Caller("Service", service=service), Policies())
+        role = self._trusting(ctx, known, role_arn, Assumption(context=context))
+        return role_session(role_arn, role, session_name, Assumption(), via=service)
 
-    def assume(
-        self,
-        ctx: Context,
-        role_arn: str,
-        session_name: str,
-        *,
-        context: Mapping[str, Any],
-        policies: tuple[str, ...] = (),
-        policy_arns: tuple[str, ...] = (),
-        tags: tuple[tuple[str, str], ...] = (),
-    ) -> tuple[Principal, int]:
-        """The session that ctx's principal gets of a role, and the role's longest session in seconds.
+    def assume(self, ctx: Context, role_arn: str, session_name: str, asked: Assumption) -> tuple[Principal, int]:
+        """The session of a role for ctx's principal, and the role's longest session in seconds.
 
-        Raises AwsError AccessDenied unless the role's trust policy and the caller's own policies allow it (also to tag the session,
-        if there are tags), and PackedPolicyTooLarge's kin for session policies that do not exist.
+        AwsError AccessDenied unless the role's trust policy and the caller's own policies allow it (also to tag the session and to
+        name its source, where that is asked).
         """
-        known = self._known(ctx.tx, ctx.principal)
-        role = _trusting(ctx, known, role_arn, "sts:AssumeRole", context)
-        if tags:
-            _trusting(ctx, known, role_arn, "sts:TagSession", context)
-        tx = ctx.tx.within(account_in(role_arn), ctx.scope.region)
-        documents = [_document(tx, account_in(role_arn), arn) for arn in policy_arns]
-        if None in documents:
-            raise AwsError("ValidationError", f"Policy {policy_arns[documents.index(None)]} does not exist or is not attachable.")
-        session_policies = (*policies, *(document for document in documents if document is not None))
-        principal = _session_principal(role_arn, role, session_name, policies=session_policies, tags=tags)
-        return principal, role.max_session
+        if asked.provider:
+            known, chained = Known(Caller("Federated", arn=asked.provider), Policies()), None
+        else:
+            known, chained = self._known(ctx.tx, ctx.principal), ctx.principal
+            check_chain(ctx.principal, asked)
+        role = self._trusting(ctx, known, role_arn, asked)
+        if asked.tags:
+            self._trusting(ctx, known, role_arn, msgspec.structs.replace(asked, action="sts:TagSession"))
+        if asked.source_identity and asked.source_identity != source_identity(chained):
+            self._trusting(ctx, known, role_arn, msgspec.structs.replace(asked, action="sts:SetSourceIdentity"))
+        documents = session_documents(ctx, account_in(role_arn), asked.policies, asked.policy_arns)
+        asked = msgspec.structs.replace(asked, policies=documents)
+        return role_session(role_arn, role, session_name, asked, chained), role.max_session
+
+    def _trusting(self, ctx: Context, known: Known, role_arn: str, asked: Assumption) -> Any:
+        role, request, decision = trusted(ctx, known, role_arn, asked.action, asked.context)
+        if role is not None:
+            if known.recorded:
+                self.activity.used(ctx.principal.identity, known.name, asked.action, role_arn, ctx.now, ctx.scope.region)
+            return role
+        self.activity.denied(denial(ctx, request, Policies(known.policies.identity, resource_account=account_in(role_arn)), decision))
+        if asked.provider:
+            raise AwsError("AccessDenied", f"Not authorized to perform {asked.action}", status=403)
+        caller = known.caller
+        words = f"User: {caller.arn or caller.service} is not authorized to perform: {asked.action} on resource: {role_arn}"
+        raise AwsError("AccessDenied", words, status=403)
+
+    def session_documents(self, ctx: Context, account: str, policies: tuple[str, ...], arns: tuple[str, ...]) -> tuple[str, ...]:
+        return session_documents(ctx, account, policies, arns)
 
     def issue(self, ctx: Context, principal: Principal, seconds: float) -> Credential:
         """Temporary credentials, kept until they end; some that have ended are removed."""
@@ -163,7 +172,7 @@ class StoreIdentity:
             id=access_key,
             secret=ctx.ids.secret(40),
             token="IQoJ" + ctx.ids.secret(200),
-            principal=msgspec.structs.replace(principal, access_key=access_key),
+            principal=issued(principal, access_key, ctx.now),
             expires=float(int(ctx.now + seconds)),
         )
         ctx.tx.put(session)
@@ -173,7 +182,7 @@ class StoreIdentity:
                 ctx.tx.delete(Session, ended.session)
                 ctx.tx.delete(Expiry, ended.key())
                 self._sessions.pop(ended.session, None)
-        return _session_credential(session)
+        return session_credential(session)
 
     def service_password(self, tx: Tx, service: str, login: str, password: str) -> Principal | None:
         """The user whose active service-specific credential this is."""
@@ -183,11 +192,24 @@ class StoreIdentity:
             right = compare_digest(credential.password.encode(), password.encode())
             user = held.get(User, credential.user)
             if right and credential.active and credential.service == service and user is not None:
-                return _user_principal(account, user)
+                return user_principal(account, user)
         return None
 
+    def check_code(self, ctx: Context, user: str, serial: str, code: str) -> None:
+        devices.check_code(ctx, user, serial, code)
+
+    def federation_issuer(self, ctx: Context, url: str) -> Issuer | None:
+        return providers.issuer(ctx, url)
+
+    def account_of(self, tx: Tx, access_key: str) -> str | None:
+        found = tx.get(RootKey, access_key) or tx.get(AccessKey, access_key)
+        if found is not None:
+            return found.account
+        session = tx.get(Session, access_key)
+        return session.principal.account if session is not None else None
+
     def last_used(self, access_key: str) -> tuple[float, str, str] | None:
-        return self._used.get(access_key)
+        return self.activity.last_used(access_key)
 
     # -- what is known, by generation ---------------------------------------------------------------------------------
 
@@ -200,13 +222,13 @@ class StoreIdentity:
             cache = self._caches[generation] = _Cache()
         return cache
 
-    def _known(self, tx: Tx, principal: Principal) -> _Known:
+    def _known(self, tx: Tx, principal: Principal) -> Known:
         cache = self._cache(tx)
         known = cache.principals.get(principal)
         if known is None:
             if len(cache.principals) >= _ENTRIES_KEPT:
                 cache.principals.clear()
-            known = cache.principals[principal] = _look_up(tx.within(principal.account, ""), principal)
+            known = cache.principals[principal] = look_up(tx.within(principal.account, ""), principal)
         return known
 
     def _session(self, tx: Tx, access_key: str) -> Credential | None:
@@ -215,7 +237,7 @@ class StoreIdentity:
             return None
         if len(self._sessions) >= _ENTRIES_KEPT:
             self._sessions.clear()
-        credential = self._sessions[access_key] = _session_credential(session)
+        credential = self._sessions[access_key] = session_credential(session)
         return credential
 
 
@@ -234,9 +256,11 @@ def _generation(tx: Tx) -> str:
 @at_start
 def remember_generation(cloud: Any) -> None:
     """Without it `known` would know nothing until the first change of IAM."""
-    if isinstance(cloud.identity, StoreIdentity):  # another kind remembers for itself
+    identity = cloud.identity
+    if isinstance(identity, StoreIdentity):  # another kind remembers for itself
+        identity.activity.run_with(lambda flush: cloud.after(FLUSH_SECONDS, lambda: cloud.part("threads")(flush)))
         with cloud.store.thread_snapshot("", "") as tx:
-            cloud.identity.committed(_generation(tx))
+            identity.committed(_generation(tx))
 
 
 def _long_lived(tx: Tx, cache: _Cache, access_key: str) -> Credential | None:
@@ -248,141 +272,5 @@ def _long_lived(tx: Tx, cache: _Cache, access_key: str) -> Credential | None:
     user = tx.within(key.account, "").get(User, key.user) if key is not None and key.active else None
     if key is None or user is None:
         return None
-    principal = _user_principal(key.account, user, access_key)
+    principal = user_principal(key.account, user, access_key)
     return cache.credentials.setdefault(access_key, Credential(access_key, key.secret, principal))
-
-
-def _user_principal(account: str, user: User, access_key: str = "") -> Principal:
-    arn = f"arn:aws:iam::{account}:user{user.path}{user.name}"
-    return Principal("user", account, arn, arn, user.id, user.name, tags=tuple(user.tags.items()), access_key=access_key)
-
-
-def _session_credential(session: Session) -> Credential:
-    return Credential(session.id, session.secret, session.principal, session.token, session.expires)
-
-
-def _session_principal(
-    role_arn: str,
-    role: Role,
-    session_name: str,
-    *,
-    policies: tuple[str, ...] = (),
-    tags: tuple[tuple[str, str], ...] = (),
-    via_service: str = "",
-) -> Principal:
-    account = account_in(role_arn)
-    return Principal(
-        "assumed-role",
-        account,
-        session_arn(account, role.name, session_name),
-        role_arn,
-        f"{role.id}:{session_name}",
-        session_name,
-        session_policies=policies,
-        tags=tuple({**role.tags, **dict(tags)}.items()),
-        via_service=via_service,
-    )
-
-
-def _trusting(ctx: Context, known: _Known, role_arn: str, action: str, context: Mapping[str, Any]) -> Role:
-    """The role, if its trust policy and the caller's own policies let the caller do that."""
-    account = account_in(role_arn)
-    role = ctx.tx.within(account, "").get(Role, name_in(role_arn).lower())
-    caller = known.caller
-    if role is not None and role_arn == f"arn:aws:iam::{account}:role{role.path}{role.name}":
-        own = known.policies
-        trust = PolicySet("role trust policy", [_compiled(role.trust, role_arn, "role trust policy")])
-        policies = Policies(own.identity, own.boundary, own.session, trust, account, resource_policy_required=True)
-        keys = {**{f"aws:ResourceTag/{name}": value for name, value in role.tags.items()}, **context}
-        if decide(Request(caller, action, role_arn, ContextKeys(ctx, keys, account)), policies).allowed:
-            return role
-    words = f"User: {caller.arn or caller.service} is not authorized to perform: {action} on resource: {role_arn}"
-    raise AwsError("AccessDenied", words, status=403)
-
-
-# -- from records to policies -------------------------------------------------------------------------------------------
-
-
-def _look_up(tx: Tx, principal: Principal) -> _Known:
-    entity = _entity(tx, principal)
-    caller = Caller(
-        _TYPES[principal.kind],
-        principal.account if principal.kind != "service" else "",
-        principal.arn if principal.kind not in ("service", "anonymous") else "",
-        user_id=principal.unique_id,
-        name=principal.name,
-        role_arn=principal.identity if principal.kind == "assumed-role" else "",
-        service=principal.name if principal.kind == "service" else "",
-        tags=entity.tags if isinstance(entity, User) else dict(principal.tags),
-        session={"aws:MultiFactorAuthPresent": False} if principal.access_key.startswith("ASIA") else {},
-    )
-    session = [_compiled(document, "session policy", "session policy") for document in principal.session_policies]
-    boundary = _boundary(tx, principal.account, entity)
-    return _Known(
-        caller,
-        Policies(
-            identity=PolicySet("identity-based policy", _identity_policies(tx, principal.account, entity)),
-            boundary=PolicySet("permissions boundary", [boundary]) if boundary is not None else None,
-            session=PolicySet("session policy", session) if session else None,
-        ),
-    )
-
-
-def _entity(tx: Tx, principal: Principal) -> User | Role | None:
-    """The user or role behind a principal; a namesake that was made after the principal's credentials is another one."""
-    entity: User | Role | None = None
-    if principal.kind == "user":
-        entity = tx.get(User, name_in(principal.identity).lower())
-    elif principal.kind == "assumed-role":
-        entity = tx.get(Role, name_in(principal.identity).lower())
-    return entity if entity is not None and entity.id == principal.unique_id.partition(":")[0] else None
-
-
-def _identity_policies(tx: Tx, account: str, entity: User | Role | None) -> list[Policy]:
-    if entity is None:
-        return []
-    holders: list[Entity] = [entity]
-    if isinstance(entity, User):
-        holders += [group for group in (tx.get(Group, key) for key in entity.groups) if group is not None]
-    policies: list[Policy] = []
-    for holder in holders:
-        policies += [_compiled(document, name, "identity-based policy") for name, document in holder.inline.items()]
-        for arn in holder.attached:
-            document = _document(tx, account, arn)
-            if document is not None:
-                policies.append(_compiled(document, arn, "identity-based policy"))
-    return policies
-
-
-def _boundary(tx: Tx, account: str, entity: Entity | None) -> Policy | None:
-    if entity is None or not entity.boundary:
-        return None
-    document = _document(tx, account, entity.boundary)
-    # A boundary that cannot be found allows nothing.
-    return _compiled(document, entity.boundary, "permissions boundary") if document is not None else Policy(entity.boundary, ())
-
-
-def _document(tx: Tx, account: str, arn: str) -> str | None:
-    """The document of a managed policy, AWS's or the account's."""
-    provided = aws_policies().get(arn)
-    if provided is not None:
-        return provided.text
-    own = tx.get(ManagedPolicy, name_in(arn).lower()) if account_in(arn) == account else None
-    return own.document if own is not None else None
-
-
-@lru_cache(maxsize=1024)
-def _compiled(document: str, name: str, policy_type: PolicyType) -> Policy:
-    return compile_policy(document, name, policy_type)
-
-
-@lru_cache(maxsize=512)
-def _resource_policies(document: str) -> PolicySet:
-    return PolicySet("resource-based policy", [_compiled(document, "resource policy", "resource-based policy")])
-
-
-def _with_resource_policy(policies: Policies, need: Need) -> Policies:
-    if need.resource_policy is None and need.account is None:
-        return policies
-    resource = _resource_policies(need.resource_policy) if need.resource_policy is not None else None
-    return Policies(policies.identity, policies.boundary, policies.session, resource, need.account, need.resource_policy_required)

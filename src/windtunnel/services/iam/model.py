@@ -79,7 +79,7 @@ class Group(Entity, kw_only=True):
 
 
 class Role(Entity, kw_only=True):
-    """trust: the trust policy's document; max_session in seconds."""
+    """trust: the trust policy's document; max_session in seconds. service: whose service-linked role it is (`ecs.amazonaws.com`), or ""."""
 
     KIND: ClassVar[str] = "iam.role"
     NOUN: ClassVar[str] = "role"
@@ -88,6 +88,7 @@ class Role(Entity, kw_only=True):
     trust: str
     description: str = ""
     max_session: int = 3600
+    service: str = ""
 
 
 class PolicyVersion(msgspec.Struct):
@@ -164,7 +165,7 @@ class AccessKey(Record, kw_only=True):
 
 
 class RootKey(Record, kw_only=True):
-    """An access key of an account's root user."""
+    """The access key of an account's root user; an account is there when it has one. name: what `windtunnel account` calls it."""
 
     KIND: ClassVar[str] = "iam.root-key"
     SCOPE: ClassVar[RecordScope] = "cloud"
@@ -172,6 +173,8 @@ class RootKey(Record, kw_only=True):
     access_key: str
     secret: str
     account: str
+    name: str = ""
+    created: float = 0.0
 
     def key(self) -> str:
         return self.access_key

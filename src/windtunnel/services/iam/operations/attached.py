@@ -7,7 +7,7 @@ import msgspec
 from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
-from windtunnel.services.iam.directory import attachable, group, role, save, user
+from windtunnel.services.iam.directory import attachable, changeable, group, role, save, user
 from windtunnel.services.iam.model import MAX_ATTACHED, Entity, name_in
 from windtunnel.services.iam.operations.authorize import on_group, on_role, on_user
 from windtunnel.services.iam.operations.paging import page
@@ -76,12 +76,12 @@ def list_attached_group_policies(
 
 @writes("iam", "AttachRolePolicy", authorize=on_role("AttachRolePolicy"), acts="RoleName PolicyArn")
 def attach_role_policy(ctx: Context, role_name: str, policy_arn: str) -> Reply:
-    return _attach(ctx, role(ctx, role_name), policy_arn)
+    return _attach(ctx, changeable(role(ctx, role_name)), policy_arn)
 
 
 @writes("iam", "DetachRolePolicy", authorize=on_role("DetachRolePolicy"), acts="RoleName PolicyArn")
 def detach_role_policy(ctx: Context, role_name: str, policy_arn: str) -> Reply:
-    return _detach(ctx, role(ctx, role_name), policy_arn)
+    return _detach(ctx, changeable(role(ctx, role_name)), policy_arn)
 
 
 @reads("iam", "ListAttachedRolePolicies", authorize=on_role("ListAttachedRolePolicies"), acts="RoleName PathPrefix Marker MaxItems")

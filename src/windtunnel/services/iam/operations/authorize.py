@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from windtunnel.kernel.context import Authorize, Context, Need
+from windtunnel.services.iam.certificates import ServerCertificate, server_certificate_arn
+from windtunnel.services.iam.devices import MFADevice
 from windtunnel.services.iam.model import (
     Entity,
     Group,
@@ -21,6 +23,7 @@ from windtunnel.services.iam.model import (
     name_in,
     profile_arn,
 )
+from windtunnel.services.iam.providers import OIDCProvider, SAMLProvider, oidc_arn, saml_arn
 
 _SETS_BOUNDARY = {"CreateUser", "CreateRole", "PutUserPermissionsBoundary", "PutRolePermissionsBoundary"}
 
@@ -58,6 +61,44 @@ def on_profile(operation: str) -> Authorize:
         name = f"instance-profile{path}{instance_profile_name}"
         arn = profile_arn(ctx.scope, profile) if profile else ctx.scope.global_arn("iam", name)
         return [Need(f"iam:{operation}", arn, {**_request_tags(args), **_resource_tags(profile.tags if profile else {})})]
+
+    return authorize
+
+
+def on_device(operation: str) -> Authorize:
+    """A multi-factor device, by its serial number (which is its ARN) or, when it is made, by path and name."""
+
+    def authorize(ctx: Context, serial_number: str = "", virtual_mfa_device_name: str = "", path: str = "/", **args: Any) -> list[Need]:
+        arn = serial_number or ctx.scope.global_arn("iam", f"mfa{path}{virtual_mfa_device_name}")
+        device = ctx.tx.get(MFADevice, arn.rpartition("/")[2].lower())
+        return [Need(f"iam:{operation}", arn, {**_request_tags(args), **_resource_tags(device.tags if device else {})})]
+
+    return authorize
+
+
+def on_oidc(operation: str) -> Authorize:
+    def authorize(ctx: Context, open_id_connect_provider_arn: str = "", url: str = "", **args: Any) -> list[Need]:
+        arn = open_id_connect_provider_arn or oidc_arn(ctx.scope, url.split("://", 1)[-1])
+        found = ctx.tx.get(OIDCProvider, arn.partition(":oidc-provider/")[2])
+        return [Need(f"iam:{operation}", arn, {**_request_tags(args), **_resource_tags(found.tags if found else {})})]
+
+    return authorize
+
+
+def on_saml(operation: str) -> Authorize:
+    def authorize(ctx: Context, saml_provider_arn: str = "", name: str = "", **args: Any) -> list[Need]:
+        arn = saml_provider_arn or saml_arn(ctx.scope, name)
+        found = ctx.tx.get(SAMLProvider, arn.partition(":saml-provider/")[2])
+        return [Need(f"iam:{operation}", arn, {**_request_tags(args), **_resource_tags(found.tags if found else {})})]
+
+    return authorize
+
+
+def on_certificate(operation: str) -> Authorize:
+    def authorize(ctx: Context, server_certificate_name: str, path: str = "/", **args: Any) -> list[Need]:
+        found = ctx.tx.get(ServerCertificate, server_certificate_name.lower())
+        arn = server_certificate_arn(ctx.scope, found.path if found else path, found.name if found else server_certificate_name)
+        return [Need(f"iam:{operation}", arn, {**_request_tags(args), **_resource_tags(found.tags if found else {})})]
 
     return authorize
 

@@ -7,7 +7,7 @@ import msgspec
 from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import writes
-from windtunnel.services.iam.directory import attachable, role, save, user
+from windtunnel.services.iam.directory import attachable, changeable, role, save, user
 from windtunnel.services.iam.model import Entity
 from windtunnel.services.iam.operations.authorize import on_role, on_user
 
@@ -37,9 +37,9 @@ def delete_user_permissions_boundary(ctx: Context, user_name: str) -> Reply:
 
 @writes("iam", "PutRolePermissionsBoundary", authorize=on_role("PutRolePermissionsBoundary"), acts="RoleName PermissionsBoundary")
 def put_role_permissions_boundary(ctx: Context, role_name: str, permissions_boundary: str) -> Reply:
-    return _put(ctx, role(ctx, role_name), permissions_boundary)
+    return _put(ctx, changeable(role(ctx, role_name)), permissions_boundary)
 
 
 @writes("iam", "DeleteRolePermissionsBoundary", authorize=on_role("DeleteRolePermissionsBoundary"), acts="RoleName")
 def delete_role_permissions_boundary(ctx: Context, role_name: str) -> Reply:
-    return _delete(ctx, role(ctx, role_name))
+    return _delete(ctx, changeable(role(ctx, role_name)))

@@ -35,6 +35,20 @@ def list_groups(ctx: Context, path_prefix: str = "/", marker: str | None = None,
     return page("Groups", groups, lambda found: described(ctx.scope, found), Group.key, marker, max_items)
 
 
+@writes("iam", "UpdateGroup", authorize=on_group("UpdateGroup"), acts="GroupName NewPath NewGroupName")
+def update_group(ctx: Context, group_name: str, new_path: str | None = None, new_group_name: str | None = None) -> Reply:
+    old = group(ctx, group_name)
+    new = msgspec.structs.replace(old, path=new_path or old.path, name=new_group_name or old.name)
+    if new.key() != old.key():
+        new_name(ctx, Group, new.name)
+        for member in ctx.tx.find(User, "group", old.key()):
+            keys = [new.key() if key == old.key() else key for key in member.groups]
+            ctx.tx.put(msgspec.structs.replace(member, groups=keys))
+        drop(ctx, old)
+    save(ctx, new)
+    return {}
+
+
 @writes("iam", "DeleteGroup", authorize=on_group("DeleteGroup"), acts="GroupName")
 def delete_group(ctx: Context, group_name: str) -> Reply:
     found = group(ctx, group_name)

@@ -8,7 +8,7 @@ from windtunnel.iam.grammar import validate
 from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
-from windtunnel.services.iam.directory import group, role, save, user
+from windtunnel.services.iam.directory import changeable, group, role, save, user
 from windtunnel.services.iam.model import Entity, encoded, policy_size
 from windtunnel.services.iam.operations.authorize import on_group, on_role, on_user
 from windtunnel.services.iam.operations.paging import page
@@ -88,7 +88,7 @@ def list_group_policies(ctx: Context, group_name: str, marker: str | None = None
 
 @writes("iam", "PutRolePolicy", authorize=on_role("PutRolePolicy"), acts="RoleName PolicyName PolicyDocument")
 def put_role_policy(ctx: Context, role_name: str, policy_name: str, policy_document: str) -> Reply:
-    return _put(ctx, role(ctx, role_name), policy_name, policy_document)
+    return _put(ctx, changeable(role(ctx, role_name)), policy_name, policy_document)
 
 
 @reads("iam", "GetRolePolicy", authorize=on_role("GetRolePolicy"), acts="RoleName PolicyName")
@@ -98,7 +98,7 @@ def get_role_policy(ctx: Context, role_name: str, policy_name: str) -> Reply:
 
 @writes("iam", "DeleteRolePolicy", authorize=on_role("DeleteRolePolicy"), acts="RoleName PolicyName")
 def delete_role_policy(ctx: Context, role_name: str, policy_name: str) -> Reply:
-    return _delete(ctx, role(ctx, role_name), policy_name)
+    return _delete(ctx, changeable(role(ctx, role_name)), policy_name)
 
 
 @reads("iam", "ListRolePolicies", authorize=on_role("ListRolePolicies"), acts="RoleName Marker MaxItems")

@@ -25,7 +25,7 @@ from windtunnel.services.iam.operations.authorize import on_path, on_profile, on
 from windtunnel.services.iam.operations.paging import page
 
 
-def _described(ctx: Context, profile: InstanceProfile) -> dict[str, Any]:
+def described_profile(ctx: Context, profile: InstanceProfile) -> dict[str, Any]:
     held = ctx.tx.get(Role, profile.role) if profile.role else None
     reply: dict[str, Any] = {
         "Path": profile.path,
@@ -50,12 +50,12 @@ def create_instance_profile(ctx: Context, instance_profile_name: str, path: str 
         tags=merged_tags({}, checked_tags(tags)),
     )
     save(ctx, made)
-    return {"InstanceProfile": _described(ctx, made)}
+    return {"InstanceProfile": described_profile(ctx, made)}
 
 
 @reads("iam", "GetInstanceProfile", authorize=on_profile("GetInstanceProfile"), acts="InstanceProfileName")
 def get_instance_profile(ctx: Context, instance_profile_name: str) -> Reply:
-    return {"InstanceProfile": _described(ctx, instance_profile(ctx, instance_profile_name))}
+    return {"InstanceProfile": described_profile(ctx, instance_profile(ctx, instance_profile_name))}
 
 
 @reads(
@@ -67,13 +67,13 @@ def get_instance_profile(ctx: Context, instance_profile_name: str) -> Reply:
 )
 def list_instance_profiles(ctx: Context, path_prefix: str = "/", marker: str | None = None, max_items: int | None = None) -> Reply:
     profiles = (found for found in ctx.tx.scan(InstanceProfile) if found.path.startswith(path_prefix))
-    return page("InstanceProfiles", profiles, lambda found: _described(ctx, found), InstanceProfile.key, marker, max_items)
+    return page("InstanceProfiles", profiles, lambda found: described_profile(ctx, found), InstanceProfile.key, marker, max_items)
 
 
 @reads("iam", "ListInstanceProfilesForRole", authorize=on_role("ListInstanceProfilesForRole"), acts="RoleName Marker MaxItems")
 def list_instance_profiles_for_role(ctx: Context, role_name: str, marker: str | None = None, max_items: int | None = None) -> Reply:
     profiles = ctx.tx.find(InstanceProfile, "role", role(ctx, role_name).key())
-    return page("InstanceProfiles", profiles, lambda found: _described(ctx, found), InstanceProfile.key, marker, max_items)
+    return page("InstanceProfiles", profiles, lambda found: described_profile(ctx, found), InstanceProfile.key, marker, max_items)
 
 
 @writes("iam", "DeleteInstanceProfile", authorize=on_profile("DeleteInstanceProfile"), acts="InstanceProfileName")

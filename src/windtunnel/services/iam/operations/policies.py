@@ -67,7 +67,7 @@ def _arn(ctx: Context, policy: ManagedPolicy | AwsPolicy) -> str:
     return policy.arn if isinstance(policy, AwsPolicy) else policy_arn(ctx.scope, policy)
 
 
-def _described(ctx: Context, policy: ManagedPolicy | AwsPolicy, *, whole: bool = False) -> dict[str, Any]:
+def described_policy(ctx: Context, policy: ManagedPolicy | AwsPolicy, *, whole: bool = False) -> dict[str, Any]:
     """The Policy shape. whole: with description and tags, which ListPolicies leaves out."""
     arn = _arn(ctx, policy)
     reply: dict[str, Any] = {
@@ -81,7 +81,7 @@ def _described(ctx: Context, policy: ManagedPolicy | AwsPolicy, *, whole: bool =
         "CreateDate": policy.created,
     }
     if isinstance(policy, AwsPolicy):
-        return {**reply, "DefaultVersionId": f"v{policy.version}", "UpdateDate": policy.created}
+        return {**reply, "DefaultVersionId": f"v{policy.version}", "UpdateDate": policy.updated, "IsAttachable": policy.attachable}
     reply |= {"DefaultVersionId": f"v{policy.default}", "UpdateDate": policy.updated}
     if whole and policy.description:
         reply["Description"] = policy.description
@@ -119,12 +119,12 @@ def create_policy(
         tags=merged_tags({}, checked_tags(tags)),
     )
     save(ctx, made)
-    return {"Policy": _described(ctx, made, whole=True)}
+    return {"Policy": described_policy(ctx, made, whole=True)}
 
 
 @reads("iam", "GetPolicy", authorize=on_policy("GetPolicy"), acts="PolicyArn")
 def get_policy(ctx: Context, policy_arn: str) -> Reply:
-    return {"Policy": _described(ctx, _any_policy(ctx, policy_arn), whole=True)}
+    return {"Policy": described_policy(ctx, _any_policy(ctx, policy_arn), whole=True)}
 
 
 @reads(
@@ -151,7 +151,7 @@ def list_policies(
     index = "boundary" if policy_usage_filter == "PermissionsBoundary" else "attached"
     wanted = only_attached or policy_usage_filter == "PermissionsBoundary"
     listed = [policy for policy in found if policy.path.startswith(path_prefix) and (not wanted or _holders(ctx, _arn(ctx, policy), index))]
-    return page("Policies", listed, lambda policy: _described(ctx, policy), lambda policy: policy.name.lower(), marker, max_items)
+    return page("Policies", listed, lambda policy: described_policy(ctx, policy), lambda policy: policy.name.lower(), marker, max_items)
 
 
 @writes("iam", "DeletePolicy", authorize=on_policy("DeletePolicy"), acts="PolicyArn")
@@ -182,7 +182,21 @@ def _described_version(policy: ManagedPolicy, version: PolicyVersion, *, documen
 
 
 def _aws_version(policy: AwsPolicy) -> dict[str, Any]:
-    return {"VersionId": f"v{policy.version}", "IsDefaultVersion": True, "CreateDate": policy.created}
+    return {"VersionId": f"v{policy.version}", "IsDefaultVersion": True, "CreateDate": policy.updated}
+
+
+def listed_versions(policy: ManagedPolicy | AwsPolicy) -> list[dict[str, Any]]:
+    """Every version, without its document."""
+    if isinstance(policy, AwsPolicy):
+        return [_aws_version(policy)]
+    return [_described_version(policy, version) for version in policy.versions]
+
+
+def whole_versions(policy: ManagedPolicy | AwsPolicy) -> list[dict[str, Any]]:
+    """Every version with its document."""
+    if isinstance(policy, AwsPolicy):
+        return [{**_aws_version(policy), "Document": encoded(policy.text)}]
+    return [_described_version(policy, version, document=True) for version in policy.versions]
 
 
 def _version(policy: ManagedPolicy, arn: str, version_id: str) -> PolicyVersion:
@@ -226,11 +240,7 @@ def get_policy_version(ctx: Context, policy_arn: str, version_id: str) -> Reply:
 
 @reads("iam", "ListPolicyVersions", authorize=on_policy("ListPolicyVersions"), acts="PolicyArn Marker MaxItems")
 def list_policy_versions(ctx: Context, policy_arn: str, marker: str | None = None, max_items: int | None = None) -> Reply:
-    policy = _any_policy(ctx, policy_arn)
-    if isinstance(policy, ManagedPolicy):
-        versions = [_described_version(policy, version) for version in policy.versions]
-    else:
-        versions = [_aws_version(policy)]
+    versions = listed_versions(_any_policy(ctx, policy_arn))
     # The newest version comes first, and there are never more than five.
     return page(
         "Versions", versions, lambda version: version, lambda version: f"{10**9 - int(version['VersionId'][1:]):010d}", marker, max_items

@@ -12,7 +12,7 @@ from windtunnel.iam.principals import listed
 from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
-from windtunnel.services.iam.directory import attachable, drop, new_name, now, role, save
+from windtunnel.services.iam.directory import attachable, changeable, drop, new_name, now, role, save
 from windtunnel.services.iam.model import (
     MAX_TRUST_SIZE,
     InstanceProfile,
@@ -88,7 +88,9 @@ def create_role(
 
 @reads("iam", "GetRole", authorize=on_role("GetRole"), acts="RoleName")
 def get_role(ctx: Context, role_name: str) -> Reply:
-    return {"Role": {**described(ctx.scope, role(ctx, role_name)), "RoleLastUsed": {}}}
+    shown = described(ctx.scope, role(ctx, role_name))
+    used = ctx.cloud.identity.last_used(shown["Arn"])
+    return {"Role": {**shown, "RoleLastUsed": {"LastUsedDate": float(int(used[0])), "Region": used[2]} if used else {}}}
 
 
 @reads("iam", "ListRoles", authorize=on_path("ListRoles", "role"), acts="PathPrefix Marker MaxItems", cost="scan")
@@ -105,7 +107,7 @@ def _update(ctx: Context, name: str, **changes: Any) -> Role:
 
 @writes("iam", "UpdateAssumeRolePolicy", authorize=on_role("UpdateAssumeRolePolicy"), acts="RoleName PolicyDocument")
 def update_assume_role_policy(ctx: Context, role_name: str, policy_document: str) -> Reply:
-    role(ctx, role_name)
+    changeable(role(ctx, role_name))
     _update(ctx, role_name, trust=_checked_trust(ctx, policy_document))
     return {}
 
@@ -124,7 +126,7 @@ def update_role_description(ctx: Context, role_name: str, description: str) -> R
 
 @writes("iam", "DeleteRole", authorize=on_role("DeleteRole"), acts="RoleName")
 def delete_role(ctx: Context, role_name: str) -> Reply:
-    found = role(ctx, role_name)
+    found = changeable(role(ctx, role_name))
     for what, remedy in (
         (ctx.tx.find(InstanceProfile, "role", found.key(), limit=1), "remove roles from instance profile"),
         (found.attached, "detach all policies"),

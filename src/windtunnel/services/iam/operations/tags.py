@@ -1,4 +1,4 @@
-"""Tags of users, roles, managed policies and instance profiles."""
+"""Tags of users, roles, managed policies, instance profiles, multi-factor devices, identity providers and server certificates."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import msgspec
 
 from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.registry import reads, writes
+from windtunnel.services.iam.certificates import ServerCertificate
+from windtunnel.services.iam.devices import MFADevice
 from windtunnel.services.iam.directory import instance_profile, role, save, user
 from windtunnel.services.iam.model import (
     InstanceProfile,
@@ -18,11 +20,25 @@ from windtunnel.services.iam.model import (
     merged_tags,
     without_tags,
 )
-from windtunnel.services.iam.operations.authorize import on_policy, on_profile, on_role, on_user
+from windtunnel.services.iam.operations.authorize import (
+    on_certificate,
+    on_device,
+    on_oidc,
+    on_policy,
+    on_profile,
+    on_role,
+    on_saml,
+    on_user,
+)
+from windtunnel.services.iam.operations.certificates import server_certificate
+from windtunnel.services.iam.operations.mfa import device
+from windtunnel.services.iam.operations.oidc import oidc_provider
 from windtunnel.services.iam.operations.paging import page
 from windtunnel.services.iam.operations.policies import customer_policy
+from windtunnel.services.iam.operations.saml import saml_provider
+from windtunnel.services.iam.providers import OIDCProvider, SAMLProvider
 
-_Tagged = User | Role | ManagedPolicy | InstanceProfile
+_Tagged = User | Role | ManagedPolicy | InstanceProfile | MFADevice | OIDCProvider | SAMLProvider | ServerCertificate
 _Tags = list[dict[str, str]]
 
 
@@ -101,3 +117,74 @@ def untag_instance_profile(ctx: Context, instance_profile_name: str, tag_keys: l
 @reads("iam", "ListInstanceProfileTags", authorize=on_profile("ListInstanceProfileTags"), acts="InstanceProfileName Marker MaxItems")
 def list_instance_profile_tags(ctx: Context, instance_profile_name: str, marker: str | None = None, max_items: int | None = None) -> Reply:
     return _list(instance_profile(ctx, instance_profile_name), marker, max_items)
+
+
+@writes("iam", "TagMFADevice", authorize=on_device("TagMFADevice"), acts="SerialNumber Tags[].*")
+def tag_mfa_device(ctx: Context, serial_number: str, tags: _Tags) -> Reply:
+    return _tag(ctx, device(ctx, serial_number), tags)
+
+
+@writes("iam", "UntagMFADevice", authorize=on_device("UntagMFADevice"), acts="SerialNumber TagKeys[]")
+def untag_mfa_device(ctx: Context, serial_number: str, tag_keys: list[str]) -> Reply:
+    return _untag(ctx, device(ctx, serial_number), tag_keys)
+
+
+@reads("iam", "ListMFADeviceTags", authorize=on_device("ListMFADeviceTags"), acts="SerialNumber Marker MaxItems")
+def list_mfa_device_tags(ctx: Context, serial_number: str, marker: str | None = None, max_items: int | None = None) -> Reply:
+    return _list(device(ctx, serial_number), marker, max_items)
+
+
+@writes("iam", "TagOpenIDConnectProvider", authorize=on_oidc("TagOpenIDConnectProvider"), acts="OpenIDConnectProviderArn Tags[].*")
+def tag_open_id_connect_provider(ctx: Context, open_id_connect_provider_arn: str, tags: _Tags) -> Reply:
+    return _tag(ctx, oidc_provider(ctx, open_id_connect_provider_arn), tags)
+
+
+@writes("iam", "UntagOpenIDConnectProvider", authorize=on_oidc("UntagOpenIDConnectProvider"), acts="OpenIDConnectProviderArn TagKeys[]")
+def untag_open_id_connect_provider(ctx: Context, open_id_connect_provider_arn: str, tag_keys: list[str]) -> Reply:
+    return _untag(ctx, oidc_provider(ctx, open_id_connect_provider_arn), tag_keys)
+
+
+@reads(
+    "iam",
+    "ListOpenIDConnectProviderTags",
+    authorize=on_oidc("ListOpenIDConnectProviderTags"),
+    acts="OpenIDConnectProviderArn Marker MaxItems",
+)
+def list_open_id_connect_provider_tags(
+    ctx: Context, open_id_connect_provider_arn: str, marker: str | None = None, max_items: int | None = None
+) -> Reply:
+    return _list(oidc_provider(ctx, open_id_connect_provider_arn), marker, max_items)
+
+
+@writes("iam", "TagSAMLProvider", authorize=on_saml("TagSAMLProvider"), acts="SAMLProviderArn Tags[].*")
+def tag_saml_provider(ctx: Context, saml_provider_arn: str, tags: _Tags) -> Reply:
+    return _tag(ctx, saml_provider(ctx, saml_provider_arn), tags)
+
+
+@writes("iam", "UntagSAMLProvider", authorize=on_saml("UntagSAMLProvider"), acts="SAMLProviderArn TagKeys[]")
+def untag_saml_provider(ctx: Context, saml_provider_arn: str, tag_keys: list[str]) -> Reply:
+    return _untag(ctx, saml_provider(ctx, saml_provider_arn), tag_keys)
+
+
+@reads("iam", "ListSAMLProviderTags", authorize=on_saml("ListSAMLProviderTags"), acts="SAMLProviderArn Marker MaxItems")
+def list_saml_provider_tags(ctx: Context, saml_provider_arn: str, marker: str | None = None, max_items: int | None = None) -> Reply:
+    return _list(saml_provider(ctx, saml_provider_arn), marker, max_items)
+
+
+@writes("iam", "TagServerCertificate", authorize=on_certificate("TagServerCertificate"), acts="ServerCertificateName Tags[].*")
+def tag_server_certificate(ctx: Context, server_certificate_name: str, tags: _Tags) -> Reply:
+    return _tag(ctx, server_certificate(ctx, server_certificate_name), tags)
+
+
+@writes("iam", "UntagServerCertificate", authorize=on_certificate("UntagServerCertificate"), acts="ServerCertificateName TagKeys[]")
+def untag_server_certificate(ctx: Context, server_certificate_name: str, tag_keys: list[str]) -> Reply:
+    return _untag(ctx, server_certificate(ctx, server_certificate_name), tag_keys)
+
+
+@reads(
+    "iam", "ListServerCertificateTags", authorize=on_certificate("ListServerCertificateTags"), acts="ServerCertificateName Marker MaxItems"
+)
+def list_server_certificate_tags(
+    ctx: Context, server_certificate_name: str, marker: str | None = None, max_items: int | None = None
+) -> Reply:
+    return _list(server_certificate(ctx, server_certificate_name), marker, max_items)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
+from windtunnel.services.iam.certificates import SigningCertificate, SSHPublicKey
+from windtunnel.services.iam.devices import devices_of
 from windtunnel.services.iam.directory import attachable, drop, new_name, now, save, user
 from windtunnel.services.iam.model import (
     AccessKey,
@@ -19,6 +23,7 @@ from windtunnel.services.iam.model import (
 )
 from windtunnel.services.iam.operations.authorize import on_path, on_user
 from windtunnel.services.iam.operations.paging import page
+from windtunnel.services.iam.passwords import LoginProfile
 
 
 @writes("iam", "CreateUser", authorize=on_user("CreateUser"), acts="Path UserName PermissionsBoundary Tags[].*")
@@ -66,11 +71,22 @@ def update_user(ctx: Context, user_name: str, new_path: str | None = None, new_u
     return {}
 
 
+_HELD: tuple[type[Any], ...] = (ServiceCredential, SSHPublicKey, SigningCertificate)
+"""What users hold under names of its own, found by its user."""
+
+
 def _move_keys(ctx: Context, old: User, new: User) -> None:
     for key in ctx.tx.find(AccessKey, "owner", owner_of(ctx.scope.account, old.key())):
         ctx.tx.put(msgspec.structs.replace(key, user=new.key()))
-    for credential in ctx.tx.find(ServiceCredential, "user", old.key()):
-        ctx.tx.put(msgspec.structs.replace(credential, user=new.key()))
+    for kind in _HELD:
+        for held in ctx.tx.find(kind, "user", old.key()):
+            ctx.tx.put(msgspec.structs.replace(held, user=new.key()))
+    for device in devices_of(ctx, old.key()):
+        ctx.tx.put(msgspec.structs.replace(device, user=new.key()))
+    profile = ctx.tx.get(LoginProfile, old.key())
+    if profile is not None:
+        ctx.tx.delete(LoginProfile, old.key())
+        ctx.tx.put(msgspec.structs.replace(profile, user=new.key()))
 
 
 @writes("iam", "DeleteUser", authorize=on_user("DeleteUser"), acts="UserName")
@@ -80,7 +96,11 @@ def delete_user(ctx: Context, user_name: str) -> Reply:
         (found.groups, "remove users from group"),
         (found.attached, "detach all policies"),
         (ctx.tx.find(AccessKey, "owner", owner_of(ctx.scope.account, found.key()), limit=1), "delete access keys"),
+        (ctx.tx.get(LoginProfile, found.key()), "delete login profile"),
+        (devices_of(ctx, found.key()), "delete MFA device"),
         (ctx.tx.find(ServiceCredential, "user", found.key(), limit=1), "delete service specific credentials"),
+        (ctx.tx.find(SSHPublicKey, "user", found.key(), limit=1), "delete ssh public keys"),
+        (ctx.tx.find(SigningCertificate, "user", found.key(), limit=1), "delete signing certificates"),
         (found.inline, "delete policies"),
     ):
         if what:

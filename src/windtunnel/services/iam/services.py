@@ -1,0 +1,38 @@
+"""The services by the prefix of their actions, as access reports name them: those that run here, and those that policies name most."""
+
+from __future__ import annotations
+
+NAMES: dict[str, str] = {
+    "access-analyzer": "IAM Access Analyzer",
+    "apigateway": "Amazon API Gateway Management",
+    "autoscaling": "Amazon EC2 Auto Scaling",
+    "cloudformation": "AWS CloudFormation",
+    "cloudtrail": "AWS CloudTrail",
+    "cloudwatch": "Amazon CloudWatch",
+    "codebuild": "AWS CodeBuild",
+    "codecommit": "AWS CodeCommit",
+    "codedeploy": "AWS CodeDeploy",
+    "codepipeline": "AWS CodePipeline",
+    "config": "AWS Config",
+    "dynamodb": "Amazon DynamoDB",
+    "ec2": "Amazon EC2",
+    "ecr": "Amazon Elastic Container Registry",
+    "ecs": "Amazon Elastic Container Service",
+    "elasticloadbalancing": "AWS Elastic Load Balancing V2",
+    "events": "Amazon EventBridge",
+    "iam": "AWS Identity and Access Management",
+    "imagebuilder": "Amazon EC2 Image Builder",
+    "kms": "AWS Key Management Service",
+    "lambda": "AWS Lambda",
+    "logs": "Amazon CloudWatch Logs",
+    "s3": "Amazon S3",
+    "scheduler": "Amazon EventBridge Scheduler",
+    "secretsmanager": "AWS Secrets Manager",
+    "servicecatalog": "AWS Service Catalog",
+    "sns": "Amazon SNS",
+    "sqs": "Amazon SQS",
+    "ssm": "AWS Systems Manager",
+    "states": "AWS Step Functions",
+    "sts": "AWS Security Token Service",
+    "xray": "AWS X-Ray",
+}
