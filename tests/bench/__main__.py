@@ -1,6 +1,6 @@
 """`./windtunnel bench`: this cloud beside other emulators, as one table of ratios from one run. Never a timed test.
 
-Usage: python tests/bench [requests] [chain] [stream] [start]   (default: all)
+Usage: python tests/bench [start] [requests] [foundations] [clients] [stream] [chain]   (default: all)
 """
 
 from __future__ import annotations
@@ -11,11 +11,21 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import chain  # noqa: E402
+import foundations  # noqa: E402
 import requests_  # noqa: E402
 import start  # noqa: E402
 import stream  # noqa: E402
 
-PARTS = {"start": start.main, "requests": requests_.main, "stream": stream.main, "chain": chain.main}
+import clients  # noqa: E402
+
+PARTS = {
+    "start": start.main,
+    "requests": requests_.main,
+    "foundations": foundations.main,
+    "clients": clients.main,
+    "stream": stream.main,
+    "chain": chain.main,
+}
 
 if __name__ == "__main__":
     chosen = sys.argv[1:] or list(PARTS)
