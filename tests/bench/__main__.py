@@ -15,14 +15,13 @@ import foundations  # noqa: E402
 import requests_  # noqa: E402
 import start  # noqa: E402
 import stream  # noqa: E402
-
-import clients  # noqa: E402
+import together  # noqa: E402
 
 PARTS = {
     "start": start.main,
     "requests": requests_.main,
     "foundations": foundations.main,
-    "clients": clients.main,
+    "clients": together.main,
     "stream": stream.main,
     "chain": chain.main,
 }
