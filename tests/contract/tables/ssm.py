@@ -10,6 +10,7 @@ NAMES: dict[str, Any] = {
     "name": "/parameter",
     "names": ["/parameter"],
     "path": "/",
+    "resourcearn": "arn:aws:ssm:us-east-1:123456789012:parameter/parameter",
 }
 ALSO: dict[str, str] = {
     "PutParameter": "Type",

@@ -122,7 +122,7 @@ _COMPARISONS: dict[str, Callable[[Callable[[Parameter], str], list[str]], Test]]
 _FIELDS: dict[str, Callable[[Parameter], str]] = {
     "Name": lambda parameter: parameter.name,
     "Type": lambda parameter: parameter.current.type,
-    "KeyId": lambda parameter: "",
+    "KeyId": lambda parameter: parameter.current.key_id,
     "Tier": lambda parameter: parameter.current.tier,
     "DataType": lambda parameter: parameter.current.data_type,
 }

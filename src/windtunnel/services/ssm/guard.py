@@ -7,7 +7,7 @@ from typing import Any
 
 from windtunnel.kernel.context import Authorize, Context, Need
 from windtunnel.kernel.lazy import LazyKeys
-from windtunnel.services.ssm.model import Parameter, parameter_arn, split_selector
+from windtunnel.services.ssm.model import find_parameter, parameter_arn, split_selector
 from windtunnel.services.ssm.public import PUBLIC, public_arn
 
 
@@ -23,7 +23,7 @@ def need(ctx: Context, action: str, name: str, asked: Mapping[str, Any] | None =
     """asked: further condition keys, known from the request."""
 
     def keys() -> Mapping[str, Any]:
-        parameter = ctx.tx.get(Parameter, split_selector(ctx.scope, name)[0])
+        parameter, _, _ = find_parameter(ctx.tx, ctx.scope, name)
         tags = parameter.tags if parameter is not None else {}
         found = {f"{prefix}/{key}": value for key, value in tags.items() for prefix in ("aws:ResourceTag", "ssm:resourceTag")}
         return {**found, **(asked or {})}

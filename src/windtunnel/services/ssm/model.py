@@ -14,6 +14,7 @@ import msgspec
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.records import Record, RecordScope, Tx
 from windtunnel.kernel.scope import Arn, Scope
+from windtunnel.services.ssm.policies import ParameterPolicy
 
 NAME = re.compile(r"[a-zA-Z0-9_.\-/]+\Z")
 MAX_LEVELS = 15
@@ -22,6 +23,7 @@ MAX_VERSIONS = 100
 MAX_TAGS = 50
 MAX_LABELS = 10
 MAX_VALUE = {"Standard": 4096, "Advanced": 8192}
+SECURE = "SecureString"
 _LABEL = re.compile(r"(?!aws|ssm)[a-z_.\-][a-z0-9_.\-]{0,99}\Z", re.IGNORECASE)
 PATH_WORDS = (
     'The parameter doesn\'t meet the parameter name requirements. The parameter name must begin with a forward slash "/".'
@@ -32,7 +34,10 @@ PATH_WORDS = (
 
 
 class ParameterVersion(msgspec.Struct, frozen=True):
-    """One value that a parameter had; modified in epoch seconds, user the ARN of who wrote it."""
+    """One value that a parameter had; modified in epoch seconds, user the ARN of who wrote it.
+
+    key_id: the KMS key of a SecureString, as it was given; its value is a ciphertext then.
+    """
 
     version: int
     type: str
@@ -43,6 +48,8 @@ class ParameterVersion(msgspec.Struct, frozen=True):
     allowed_pattern: str = ""
     tier: str = "Standard"
     data_type: str = "text"
+    key_id: str = ""
+    policies: tuple[ParameterPolicy, ...] = ()
 
 
 class Parameter(Record, kw_only=True):
@@ -127,7 +134,8 @@ def check_value(value: str, tier: str, allowed_pattern: str) -> None:
         raise invalid(
             f"{tier} tier parameters support a maximum parameter value of {limit} characters."
             + (
-                " To create a larger parameter value, upgrade the parameter to use the advanced-parameter tier."
+                " To create a larger parameter value, upgrade the parameter to use the advanced-parameter tier. For more information, see"
+                " https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html"
                 if tier == "Standard"
                 else ""
             )
@@ -145,8 +153,11 @@ def check_value(value: str, tier: str, allowed_pattern: str) -> None:
         )
 
 
-def chosen_tier(asked: str | None, value: str, old: ParameterVersion | None) -> str:
-    """The tier of a new version: an advanced parameter never goes back, and only Intelligent-Tiering goes up by itself."""
+def chosen_tier(asked: str | None, value: str, old: ParameterVersion | None, policies: bool = False) -> str:
+    """The tier of a new version: an advanced parameter never goes back, and only Intelligent-Tiering goes up by itself.
+
+    policies: it has some, which only an advanced one may.
+    """
     if old is not None and old.tier == "Advanced":
         if asked == "Standard":
             raise invalid(
@@ -154,8 +165,15 @@ def chosen_tier(asked: str | None, value: str, old: ParameterVersion | None) -> 
                 " standard-parameter tier. If necessary, you can delete the advanced parameter and recreate it as a standard parameter."
             )
         return "Advanced"
-    if asked == "Advanced" or (asked == "Intelligent-Tiering" and len(value.encode()) > MAX_VALUE["Standard"]):
+    if asked == "Advanced":
         return "Advanced"
+    if asked == "Intelligent-Tiering" and (policies or len(value.encode()) > MAX_VALUE["Standard"]):
+        return "Advanced"
+    if policies:
+        raise invalid(
+            "Standard tier parameters don't support parameter policies. To use parameter policies, upgrade the parameter to use the"
+            " advanced-parameter tier."
+        )
     return "Standard"
 
 
@@ -186,12 +204,23 @@ def split_selector(scope: Scope, name: str) -> tuple[str, str]:
         arn = Arn.parse(name)
         if arn is None or not arn.resource.startswith("parameter/"):
             raise invalid(f"Invalid parameter ARN: {name}")
-        if (arn.service, arn.region, arn.account) != ("ssm", scope.region, scope.account):
+        own = ("ssm", scope.region, scope.account)
+        public = ("ssm", scope.region, "") if arn.resource.startswith("parameter/aws/") else own
+        if (arn.service, arn.region, arn.account) not in (own, public):
             return "", ""
         resource = arn.resource.removeprefix("parameter")
         name = resource if resource.count("/") > 1 else resource.lstrip("/")
     base, colon, selector = name.partition(":")
     return base, colon + selector
+
+
+def find_parameter(tx: Tx, scope: Scope, name: str) -> tuple[Parameter | None, str, str]:
+    """(the parameter, its name, the selector) for a name or an ARN; `parameter/a` is the ARN of `a` and of `/a` alike."""
+    base, selector = split_selector(scope, name)
+    found = tx.get(Parameter, base)
+    if found is None and name.startswith("arn:") and base and "/" not in base:
+        found = tx.get(Parameter, f"/{base}")
+    return found, found.name if found is not None else base, selector
 
 
 def selected(tx: Tx, parameter: Parameter, selector: str) -> ParameterVersion | None:

@@ -59,9 +59,11 @@ def _metadata(ctx: Context, parameter: Parameter) -> Reply:
         "LastModifiedUser": entry.user,
         "Version": entry.version,
         "Tier": entry.tier,
-        "Policies": [],
+        "Policies": [policy.shown() for policy in entry.policies],
         "DataType": entry.data_type,
     }
+    if entry.key_id:
+        item["KeyId"] = entry.key_id
     if entry.description:
         item["Description"] = entry.description
     if entry.allowed_pattern:

@@ -9,29 +9,49 @@ from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads
 from windtunnel.services.ssm.filters import compile_filters
 from windtunnel.services.ssm.guard import on_parameter, on_parameters
-from windtunnel.services.ssm.model import Parameter, check_path, described, parameter_arn, selected, split_selector
+from windtunnel.services.ssm.model import (
+    SECURE,
+    Parameter,
+    ParameterVersion,
+    check_path,
+    described,
+    find_parameter,
+    parameter_arn,
+    selected,
+)
 from windtunnel.services.ssm.paging import decode_token, encode_token
 from windtunnel.services.ssm.public import PUBLIC, ROOT, below, public_arn
+from windtunnel.services.ssm.references import is_reference, referenced
+from windtunnel.services.ssm.secure import opened
 
 PAGE = 10
 
 
-def on_path(ctx: Context, path: str, **_: Any) -> list[Need]:
-    return [Need("ssm:GetParametersByPath", parameter_arn(ctx.scope, path.rstrip("/") or "/"))]
+def on_path(ctx: Context, path: str, recursive: bool = False, **_: Any) -> list[Need]:
+    return [Need("ssm:GetParametersByPath", parameter_arn(ctx.scope, path.rstrip("/") or "/"), {"ssm:Recursive": recursive})]
 
 
 @reads("ssm", "GetParameter", authorize=on_parameter("GetParameter"), acts="Name WithDecryption")
 def get_parameter(ctx: Context, name: str, with_decryption: bool = False) -> Reply:
-    base, selector = split_selector(ctx.scope, name)
-    parameter = ctx.tx.get(Parameter, base)
+    parameter, base, selector = find_parameter(ctx.tx, ctx.scope, name)
+    if is_reference(base):
+        return {"Parameter": referenced(ctx, base, selector, with_decryption)}
     if parameter is not None:
         entry = selected(ctx.tx, parameter, selector)
         if entry is None:
             raise no_such_version(base, selector[1:])
-        return {"Parameter": described(parameter_arn(ctx.scope, base), base, entry, selector)}
+        return {"Parameter": shown(ctx, parameter, entry, with_decryption, selector)}
     if base in PUBLIC and not selector:
         return {"Parameter": described(public_arn(ctx.scope, base), base, PUBLIC[base])}
     raise AwsError("ParameterNotFound", "")
+
+
+def shown(ctx: Context, parameter: Parameter, entry: ParameterVersion, with_decryption: bool, selector: str = "") -> dict[str, Any]:
+    """The Parameter shape, a SecureString in the clear if that is asked for."""
+    reply = described(parameter_arn(ctx.scope, parameter.name), parameter.name, entry, selector)
+    if with_decryption and entry.type == SECURE:
+        reply["Value"] = opened(ctx, parameter.name, entry)
+    return reply
 
 
 def no_such_version(name: str, version: str) -> AwsError:
@@ -45,8 +65,10 @@ def get_parameters(ctx: Context, names: list[str], with_decryption: bool = False
     found, missing = [], []
     for name in dict.fromkeys(names):
         try:
-            found.append(get_parameter(ctx, name)["Parameter"])
-        except AwsError:
+            found.append(get_parameter(ctx, name, with_decryption)["Parameter"])
+        except AwsError as error:
+            if error.code not in ("ParameterNotFound", "ParameterVersionNotFound"):
+                raise
             missing.append(name)
     return {"Parameters": found, "InvalidParameters": missing}
 
@@ -69,6 +91,7 @@ def get_parameters_by_path(
 ) -> Reply:
     check_path(path)
     passes = compile_filters(parameter_filters or [], "by-path")
+    labels: list[str] = next((item["Values"] for item in parameter_filters or [] if item["Key"] == "Label"), [])
     base, after = path.rstrip("/") + "/", decode_token(next_token)
     if base.startswith(ROOT):
         return _public_page(ctx, base, recursive, max_results, after)
@@ -79,11 +102,18 @@ def get_parameters_by_path(
         if len(batch) <= max_results:
             break
         after = batch[-1].name
-    shown = page[:max_results]
-    reply: Reply = {"Parameters": [described(parameter_arn(ctx.scope, p.name), p.name, p.current) for p in shown]}
+    those = page[:max_results]
+    reply: Reply = {"Parameters": [shown(ctx, p, _labelled(ctx, p, labels), with_decryption) for p in those]}
     if len(page) > max_results:
-        reply["NextToken"] = encode_token(shown[-1].name)
+        reply["NextToken"] = encode_token(those[-1].name)
     return reply
+
+
+def _labelled(ctx: Context, parameter: Parameter, labels: list[str]) -> ParameterVersion:
+    """The version that a Label filter asks for: the current one without such a filter."""
+    wanted = next((label for label in labels if label in parameter.labels), None)
+    entry = None if wanted is None else selected(ctx.tx, parameter, f":{wanted}")
+    return entry or parameter.current
 
 
 def _public_page(ctx: Context, base: str, recursive: bool, limit: int, after: str | None) -> Reply:

@@ -10,23 +10,25 @@ from windtunnel.kernel.registry import reads, writes
 from windtunnel.services.ssm.guard import on_parameter
 from windtunnel.services.ssm.model import (
     MAX_LABELS,
+    SECURE,
     Parameter,
     ParameterVersion,
     Past,
+    find_parameter,
     parameter_arn,
     past_key,
     past_prefix,
-    split_selector,
     valid_label,
 )
 from windtunnel.services.ssm.operations.reading import no_such_version
 from windtunnel.services.ssm.paging import decode_token, encode_token
+from windtunnel.services.ssm.secure import opened
 
 PAGE = 50
 
 
 def the_parameter(ctx: Context, name: str) -> Parameter:
-    parameter = ctx.tx.get(Parameter, split_selector(ctx.scope, name)[0])
+    parameter, _, _ = find_parameter(ctx.tx, ctx.scope, name)
     if parameter is None:
         raise AwsError("ParameterNotFound", "")
     return parameter
@@ -45,25 +47,27 @@ def get_parameter_history(
     parameter = the_parameter(ctx, name)
     after = decode_token(next_token)
     past = ctx.tx.scan(Past, prefix=past_prefix(parameter.name), after=after, limit=max_results + 1)
-    page = [_history(parameter, entry.entry) for entry in past[:max_results]]
+    page = [_history(ctx, parameter, entry.entry, with_decryption) for entry in past[:max_results]]
     if len(past) < max_results:
-        return {"Parameters": [*page, _history(parameter, parameter.current)]}
+        return {"Parameters": [*page, _history(ctx, parameter, parameter.current, with_decryption)]}
     return {"Parameters": page, "NextToken": encode_token(past[max_results - 1].key())}
 
 
-def _history(parameter: Parameter, entry: ParameterVersion) -> dict[str, Any]:
+def _history(ctx: Context, parameter: Parameter, entry: ParameterVersion, with_decryption: bool) -> dict[str, Any]:
     item: dict[str, Any] = {
         "Name": parameter.name,
         "Type": entry.type,
-        "Value": entry.value,
+        "Value": opened(ctx, parameter.name, entry) if with_decryption and entry.type == SECURE else entry.value,
         "Version": entry.version,
         "LastModifiedDate": entry.modified,
         "LastModifiedUser": entry.user,
         "Labels": sorted(label for label, version in parameter.labels.items() if version == entry.version),
         "Tier": entry.tier,
-        "Policies": [],
+        "Policies": [policy.shown() for policy in entry.policies],
         "DataType": entry.data_type,
     }
+    if entry.key_id:
+        item["KeyId"] = entry.key_id
     if entry.description:
         item["Description"] = entry.description
     if entry.allowed_pattern:

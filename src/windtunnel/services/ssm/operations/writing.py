@@ -4,30 +4,39 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.registry import writes
 from windtunnel.services.ssm.guard import need, on_parameter, on_parameters, request_tags
 from windtunnel.services.ssm.model import (
     MAX_VERSIONS,
+    SECURE,
     Parameter,
     ParameterVersion,
     Past,
     check_name,
     check_value,
     chosen_tier,
+    find_parameter,
     invalid,
     parameter_arn,
     past_key,
     past_prefix,
-    split_selector,
 )
 from windtunnel.services.ssm.operations.tagging import tag_map
+from windtunnel.services.ssm.policies import parse
+from windtunnel.services.ssm.secure import DEFAULT_KEY, encrypted
+
+IMAGE = "aws:ec2:image"
 
 
-def on_put(ctx: Context, name: str, tags: list[dict[str, str]] | None = None, overwrite: bool = False, **_: Any) -> list[Need]:
+def on_put(
+    ctx: Context, name: str, tags: list[dict[str, str]] | None = None, overwrite: bool = False, policies: str | None = None, **_: Any
+) -> list[Need]:
     asked = request_tags(tags) if tags else {}
-    needs = [need(ctx, "PutParameter", name, {**asked, "ssm:Overwrite": overwrite})]
+    needs = [need(ctx, "PutParameter", name, {**asked, "ssm:Overwrite": overwrite, "ssm:Policies": policies is not None})]
     return [*needs, need(ctx, "AddTagsToResource", name, asked)] if tags else needs
 
 
@@ -35,7 +44,7 @@ def on_put(ctx: Context, name: str, tags: list[dict[str, str]] | None = None, ov
     "ssm",
     "PutParameter",
     authorize=on_put,
-    acts="Name Value Type Overwrite AllowedPattern Tags[].Key Tags[].Value DataType Tier",
+    acts="Name Value Type KeyId Overwrite AllowedPattern Tags[].Key Tags[].Value DataType Tier Policies",
     descriptive="Description",
 )
 def put_parameter(
@@ -43,11 +52,13 @@ def put_parameter(
     name: str,
     value: str,
     type: str | None = None,
+    key_id: str | None = None,
     overwrite: bool = False,
     description: str | None = None,
     allowed_pattern: str = "",
     tags: list[dict[str, str]] | None = None,
     tier: str | None = None,
+    policies: str | None = None,
     data_type: str | None = None,
 ) -> Reply:
     check_name(name)
@@ -55,25 +66,82 @@ def put_parameter(
     kind = type or (old.current.type if old is not None else None)
     if kind is None:
         raise invalid("A parameter type is required when you create a parameter.")
-    if kind == "SecureString":
-        raise not_built("ssm", "PutParameter", "Type SecureString (it needs KMS)")
-    if data_type not in (None, "text"):
-        raise not_built("ssm", "PutParameter", f"DataType {data_type}")
+    if key_id is not None and kind != SECURE:
+        raise invalid(f"KeyId is not required for {kind} type parameter .")
     if old is not None:
         _check_overwrite(old, overwrite, tags)
-    chosen = chosen_tier(tier, value, old.current if old is not None else None)
+    before = old.current if old is not None else None
+    planned = before.policies if policies is None and before is not None else tuple(parse(policies, ctx.now)) if policies else ()
+    chosen = chosen_tier(tier, value, before, bool(planned))
     check_value(value, chosen, allowed_pattern)
+    kept_type = data_type or (before.data_type if before is not None else "text")
+    _check_data_type(ctx, kind, kept_type, value)
     if description is None:
-        description = old.current.description if old is not None else ""
-    version = old.current.version + 1 if old is not None else 1
-    entry = ParameterVersion(version, kind, value, ctx.now, ctx.principal.arn, description, allowed_pattern, chosen)
+        description = before.description if before is not None else ""
+    key = (key_id or DEFAULT_KEY) if kind == SECURE else ""
+    entry = ParameterVersion(
+        version=before.version + 1 if before is not None else 1,
+        type=kind,
+        value=encrypted(ctx, name, value, chosen, key) if key else value,
+        modified=ctx.now,
+        user=ctx.principal.arn,
+        description=description,
+        allowed_pattern=allowed_pattern,
+        tier=chosen,
+        data_type=kept_type,
+        key_id=key,
+        policies=tuple(msgspec.structs.replace(policy, status="Pending") for policy in planned),
+    )
     if old is None:
         ctx.tx.put(Parameter(name=name, current=entry, tags=tag_map({}, tags or [])))
     else:
         _retire(ctx, old)
         ctx.tx.put(Parameter(name=name, current=entry, tags=old.tags, labels=old.labels))
     _tell(ctx, name, entry, "Create" if old is None else "Update")
-    return {"Version": version, "Tier": chosen}
+    if entry.policies:
+        plan(ctx, name, entry)
+    return {"Version": entry.version, "Tier": chosen}
+
+
+def _check_data_type(ctx: Context, kind: str, data_type: str, value: str) -> None:
+    """An image's id is looked up as the caller, before it is stored; AWS stores it first and tells by an event."""
+    if data_type == "text":
+        return
+    if data_type != IMAGE:
+        if data_type != "aws:ssm:integration":
+            raise invalid(f"The following data type is not supported: {data_type} (Data type names are all lowercase.)")
+        raise not_built("ssm", "PutParameter", f"DataType {data_type}")
+    if kind != "String":
+        raise invalid(f"The parameter type {kind} is not supported with the data type {IMAGE}.")
+    try:
+        found = ctx.on_behalf("ssm").call("ec2", "DescribeImages", image_ids=[value])["Images"]
+    except AwsError as error:
+        if error.code == "AccessDenied":
+            raise
+        found = []
+    if not found:
+        raise invalid(f"The parameter value {value} is not the ID of an Amazon Machine Image in this Region that you can use.")
+
+
+def plan(ctx: Context, name: str, entry: ParameterVersion) -> None:
+    """Start what the policies of a new version ask for. Only the wait for a change that does not come is paced: the others are dates."""
+    expiration = next((policy.at for policy in entry.policies if policy.type == "Expiration"), 0.0)
+    for place, policy in enumerate(entry.policies):
+        if policy.type == "Expiration":
+            seconds = policy.at - ctx.now
+        elif policy.type == "ExpirationNotification":
+            seconds = expiration - policy.seconds - ctx.now
+        else:
+            seconds = ctx.clock.paced(policy.seconds)
+        ctx.start_job(
+            "ssm.policy",
+            f"ssm.policy/{ctx.ids.uuid()}",
+            name=name,
+            version=entry.version,
+            modified=entry.modified,
+            place=place,
+            seconds=max(0.0, seconds),
+        )
 
 
 def _check_overwrite(old: Parameter, overwrite: bool, tags: list[dict[str, str]] | None) -> None:
@@ -129,8 +197,7 @@ def delete_parameters(ctx: Context, names: list[str]) -> Reply:
 
 def remove(ctx: Context, name: str) -> bool:
     """Delete a parameter with its history; False when there is none."""
-    base, _ = split_selector(ctx.scope, name)
-    parameter = ctx.tx.get(Parameter, base)
+    parameter, base, _ = find_parameter(ctx.tx, ctx.scope, name)
     if parameter is None:
         return False
     ctx.tx.delete(Parameter, base)
