@@ -72,7 +72,7 @@ async def assemble(cloud: WindtunnelCloud, backend: Any) -> Listeners:
         (control.matches, control.ControlGateway(cloud, backend)),
         (git_http.matches, git_http.GitGateway(cloud, backend, cloud.settings.region)),
     ]
-    listeners = Listeners(cloud.loop, HttpEdge(Core(backend), gateways), cloud.settings.data)
+    listeners = Listeners(cloud.loop, HttpEdge(Core(backend), gateways, cloud.settings.hosts), cloud.settings.data)
     add_compute(cloud, listeners)
     if (cloud.settings.data / "sandboxes").exists():
         await cloud.loop.run_in_executor(None, cloud.part, "compute")

@@ -8,6 +8,7 @@ import faulthandler
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -24,6 +25,7 @@ from windtunnel.commands.running import RunFile, write_private
 from windtunnel.jobs.engine import Boundary, _no_boundary
 from windtunnel.kernel.records import Tx
 from windtunnel.settings import Settings
+from windtunnel.wire.limits import KEEP_ALIVE_SECONDS, MAX_CONNECTIONS, RESERVED_FILES
 
 log = logging.getLogger("windtunnel.server")
 
@@ -95,7 +97,7 @@ class Listeners:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            timeout_keep_alive=75,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
         self._config.load()
         self._state = ServerState()
@@ -105,9 +107,10 @@ class Listeners:
         self._tls: asyncio.Future[ssl.SSLContext] | None = None
 
     def _protocol(self, state: dict[str, str]) -> Callable[[], asyncio.Protocol]:
-        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+        from windtunnel.wire.connection import Connection
 
-        return lambda: HttpToolsProtocol(config=self._config, server_state=self._state, app_state=state, _loop=self._loop)
+        limit = connection_limit()
+        return lambda: Connection(config=self._config, server_state=self._state, app_state=state, _loop=self._loop, limit=limit)
 
     async def open(self, sock: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         self._servers.append(await self._loop.create_server(self._protocol({}), sock=sock, ssl=tls, backlog=2048))
@@ -163,6 +166,21 @@ class Listeners:
         deadline = self._loop.time() + 2.0
         while self._state.tasks and self._loop.time() < deadline:
             await asyncio.sleep(0.01)
+
+
+def connection_limit() -> int:
+    """How many connections may be open at once; some file descriptors are for other things."""
+    return max(64, min(MAX_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED_FILES))
+
+
+def raise_file_limit() -> None:
+    """As many open files as we may have, up to what the connections need: shells give 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_CONNECTIONS + RESERVED_FILES
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def bind(port: int) -> socket.socket:
@@ -224,9 +242,11 @@ def run(settings: Settings, boundary: Boundary = _no_boundary) -> None:
     import uvloop
 
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    raise_file_limit()
     faulthandler.enable()
     sys.setswitchinterval(0.0005)
     gc.set_threshold(50_000)
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # it warns of every request that is none
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     uvloop.run(serve(settings, boundary))
     # Everything is recorded and closed. A job's thread may still sit in an effect that has no end to wait for.

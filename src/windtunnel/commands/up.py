@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -26,7 +27,13 @@ def main(options: argparse.Namespace) -> int:
     from windtunnel.upkeep.layout import Refused
 
     settings = Settings(
-        data=data, port=options.port, tls_port=options.tls_port or 0, pace=options.pace, region=options.region, account=options.account
+        data=data,
+        port=options.port,
+        tls_port=options.tls_port or 0,
+        pace=options.pace,
+        region=options.region,
+        account=options.account,
+        hosts=frozenset(filter(None, os.environ.get("WINDTUNNEL_HOSTS", "").lower().replace(" ", "").split(","))),
     )
     try:
         begin_with(options, data)

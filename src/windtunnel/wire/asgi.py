@@ -1,7 +1,8 @@
-"""The HTTP edge: ASGI in, ASGI out; limits on what a client may send; bodies staged as they stream.
+"""The HTTP edge: ASGI in, ASGI out; who may be heard at all; bodies staged as they stream.
 
-Invariant: a request past a limit is refused with an HTTP status before anything runs; a body is held in memory only up to
-`core.MAX_BODY`, larger ones stream into a blob for the operations that take them.
+Invariants: on the host's own listeners a request under a name that is not ours, or from a page of another origin without a signature, is refused before
+anything runs (sandboxes are no browsers, and their listeners are their identity); a body is held in memory only up to `core.MAX_BODY`, larger ones
+stream into a blob for the operations that take them. Limits on heads and slow clients: wire/connection.py.
 """
 
 from __future__ import annotations
@@ -15,18 +16,15 @@ from typing import Any
 from windtunnel.kernel.cloud import BlobRange, DamagedBlob
 from windtunnel.kernel.errors import AwsError
 from windtunnel.wire.core import MAX_BODY, Answer, Core, Request, Streamed
+from windtunnel.wire.limits import IDLE_SECONDS
+from windtunnel.wire.origins import is_foreign, is_ours, may_from_elsewhere
 from windtunnel.wire.protocols.base import Response
 from windtunnel.wire.streaming import Events
 
 log = logging.getLogger("windtunnel.http")
-MAX_HEADERS = 128
-MAX_HEADER_BYTES = 64 * 1024
-MAX_TARGET = 16 * 1024
 CHUNK = 1 << 20
 SMALL = 64 * 1024
 """Up to here bytes are read on the loop."""
-IDLE_SECONDS = 60.0
-"""How long a client may leave a request's body unfinished without sending anything."""
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -39,25 +37,30 @@ class ClientLeft(Exception):
 
 
 class HttpEdge:
-    """The ASGI application. gateways: (does it match this path and scope?, application), asked in order before the AWS wire."""
+    """The ASGI application. gateways: (does it match this path and scope?, application), asked in order before the AWS wire.
 
-    def __init__(self, core: Core, gateways: list[tuple[Callable[[Scope], bool], Gateway]]) -> None:
+    hosts: names of this cloud beside those that are always its own (wire/origins.py).
+    """
+
+    def __init__(self, core: Core, gateways: list[tuple[Callable[[Scope], bool], Gateway]], hosts: frozenset[str] = frozenset()) -> None:
         self._core = core
         self._gateways = gateways
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         headers: list[tuple[bytes, bytes]] = scope["headers"]
-        refusal = _refused(scope, headers)
+        request = _request(scope, headers)
+        refusal = self._unheard(request, scope) if not request.sandbox else None
         if refusal is not None:
-            await _send_plain(send, refusal, b"")
+            status, said, body = self._core.refuse(request, refusal)
+            await _send_answer(send, (status, [*said, (b"connection", b"close")], body), self._core, request)
             return
         for matches, gateway in self._gateways:
             if matches(scope):
                 await gateway(scope, receive, send)
                 return
-        request = _request(scope, headers)
         try:
             answer = await self._answer(request, receive)
         except ClientLeft:
@@ -67,7 +70,28 @@ class HttpEdge:
             return
         await _send_answer(send, answer, self._core, request)
 
+    def _unheard(self, request: Request, scope: Scope) -> AwsError | None:
+        """Why a request is not even looked at; None for nearly all."""
+        host = request.head.get("host", "")
+        if not is_ours(host, self._hosts):
+            if host:
+                words = (
+                    f"{host[:128]} is not a name of this cloud. Use {self._core.endpoint}, or start it with WINDTUNNEL_HOSTS={host[:128]}."
+                )
+                return AwsError("MisdirectedRequest", words, status=421)
+            if scope.get("http_version", "1.1") != "1.0":
+                return AwsError("InvalidRequest", "The request has no Host header.", status=400)
+        if is_foreign(request.head) and not may_from_elsewhere(request.method, request.raw_query, request.head):
+            return AwsError("CrossOriginRequest", "A web page of another origin may not do this without a signature.", status=403)
+        return None
+
     async def _answer(self, request: Request, receive: Receive) -> Answer:
+        if "expect" in request.head:
+            try:
+                self._core.precheck(request)
+            except AwsError as error:
+                status, headers, body = self._core.refuse(request, error)
+                return status, [*headers, (b"connection", b"close")], body
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientLeft
@@ -123,14 +147,6 @@ async def _collect(message: dict[str, Any], receive: Receive) -> bytes:
     return b"".join(parts)
 
 
-def _refused(scope: Scope, headers: list[tuple[bytes, bytes]]) -> int | None:
-    if len(headers) > MAX_HEADERS or sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
-        return 431
-    if len(scope["raw_path"]) + len(scope["query_string"]) > MAX_TARGET:
-        return 414
-    return None
-
-
 def _request(scope: Scope, headers: list[tuple[bytes, bytes]]) -> Request:
     head = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
     if len(head) < len(headers):
@@ -150,13 +166,6 @@ def _request(scope: Scope, headers: list[tuple[bytes, bytes]]) -> Request:
         secure=scope["scheme"] == "https",
         sandbox=state.get("sandbox", ""),
     )
-
-
-async def _send_plain(send: Send, status: int, body: bytes) -> None:
-    await send(
-        {"type": "http.response.start", "status": status, "headers": [(b"content-length", b"%d" % len(body)), (b"connection", b"close")]}
-    )
-    await send({"type": "http.response.body", "body": body})
 
 
 async def _send_answer(send: Send, answer: Response | Streamed, core: Core, request: Request) -> None:

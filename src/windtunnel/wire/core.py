@@ -197,6 +197,10 @@ class Core:
         self.inline_stage = INLINE_STAGE
         self._page_key = key_maker(lambda label: self._cloud.part("sealer").derive(label))
 
+    @property
+    def endpoint(self) -> str:
+        return self._cloud.endpoint
+
     def in_thread(self, work: Callable[[], Any]) -> Awaitable[Any]:
         return self._backend.in_thread(work)
 
@@ -490,14 +494,22 @@ class Core:
         """For a body that does not fit one message: where to stream it, verified first; None when the operation takes bytes."""
         if request.method not in ("PUT", "POST") or request.head.get("content-type", "").startswith("application/x-www-form-urlencoded"):
             return None
+        return Stager(self, request, request.verified) if self.precheck(request) and request.verified is not None else None
+
+    def precheck(self, request: Request) -> bool:
+        """Who asks, before a body is asked for (`Expect: 100-continue`) or staged: False when this operation reads the body first. Raises AwsError."""
+        if request.verified is not None:
+            return True
+        if request.head.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            return False
         signed, route = self._route(request)
         plan = self._plan(route)
         if plan.operation.body != "stage" or plan.streaming_input is None:
-            return None
+            return False
         if signed is None:
             raise refused("s3", "missing")
         request.verified = self._verify(request, signed, _family(route))
-        return Stager(self, request, request.verified)
+        return True
 
     def blob_writer(self) -> BlobWriter:
         return self._cloud.blobs.writer()
