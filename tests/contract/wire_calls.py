@@ -125,9 +125,11 @@ class Wire:
     def call(self, service: str, operation: str, members: dict[str, Any], keys: Keys = ROOT) -> Reply:
         return self.send(service, serialise(service, operation, members), keys)
 
-    def send(self, service: str, sent: Sent, keys: Keys = ROOT) -> Reply:
-        """Sign, send, and read the error if it is one."""
+    def send(self, service: str, sent: Sent, keys: Keys = ROOT, spoil: Callable[[Request], None] | None = None) -> Reply:
+        """Sign, send, and read the error if it is one. spoil: what happens to the signed request on its way."""
         request = self._signed(service, sent, keys)
+        if spoil is not None:
+            spoil(request)
         started = time.monotonic()
         status, kind, body = asyncio.run_coroutine_threadsafe(self._answer(request), self._cloud.loop).result(60)
         seconds = time.monotonic() - started
