@@ -137,11 +137,11 @@ def test_after_kill_9_the_run_file_deceives_nobody(tmp_path: Path) -> None:
     ("request_", "status"),
     [
         pytest.param(
-            b"GET / HTTP/1.1\r\nHost: x\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(5000)) + b"\r\n", 431, id="too many headers"
+            b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(5000)) + b"\r\n", 431, id="too many headers"
         ),
-        pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 100_000 + b"\r\n\r\n", 431, id="a header too long"),
-        pytest.param(b"GET /" + b"a" * 30_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, id="a target too long"),
-        pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\na", 400, id="two lengths"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 100_000 + b"\r\n\r\n", 431, id="a header too long"),
+        pytest.param(b"GET /" + b"a" * 30_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414, id="a target too long"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\na", 400, id="two lengths"),
         pytest.param(b"no http at all\r\n\r\n", 400, id="not HTTP"),
     ],
 )
@@ -167,12 +167,12 @@ def test_a_body_that_is_too_large_is_refused_and_the_server_lives(up: Up) -> Non
     else:
         assert connection.getresponse().status == 413
     connection.close()
-    assert up.raw(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").startswith(b"HTTP/1.1 ")
+    assert up.raw(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").startswith(b"HTTP/1.1 ")
 
 
 def test_unsigned_requests_get_nothing(up: Up) -> None:
     body = b'{"Name": "/a", "Value": "v", "Type": "String"}'
-    head = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Amz-Target: AmazonSSM.PutParameter\r\nContent-Type: application/x-amz-json-1.1\r\n"
+    head = b"POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Amz-Target: AmazonSSM.PutParameter\r\nContent-Type: application/x-amz-json-1.1\r\n"
     answer = up.raw(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"MissingAuthenticationTokenException" in answer
