@@ -137,7 +137,9 @@ def test_after_kill_9_the_run_file_deceives_nobody(tmp_path: Path) -> None:
     ("request_", "status"),
     [
         pytest.param(
-            b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(5000)) + b"\r\n", 431, id="too many headers"
+            b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(5000)) + b"\r\n",
+            431,
+            id="too many headers",
         ),
         pytest.param(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 100_000 + b"\r\n\r\n", 431, id="a header too long"),
         pytest.param(b"GET /" + b"a" * 30_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414, id="a target too long"),
