@@ -47,8 +47,10 @@ def error_code(code: str) -> str:
     return next((named for part, named in CODES if part in code), "ERROR_FROM_TARGET")
 
 
-def bury(ctx: Context, event: dict[str, Any], rule: str, bus: str, target: dict[str, Any], failure: Failure, reason: str) -> None:
+def bury(ctx: Context, event: dict[str, Any], rule: str, bus: str, target: dict[str, Any], failure: Failure) -> None:
     """Give a delivery up."""
+    limit = f" (its policy's {failure.condition} is reached)" if failure.condition else ""
+    reason = f"{failure.code}: {failure.message}{limit}"
     text = f"rule {rule}: the event {event['detail-type']} ({event['id']}) was not delivered to {target['Arn']}: {reason}"
     queue = target.get("DeadLetterConfig", {}).get("Arn", "")
     if queue:

@@ -26,8 +26,8 @@ from windtunnel.services.events.targets import kind_of, seconds_of
 from windtunnel.services.events.transform import target_input
 
 log = logging.getLogger("windtunnel.events")
-MAX_ATTEMPTS = 185
-MAX_AGE = 86400.0
+MAX_RETRIES = 185
+MAX_AGE = 86400
 MAX_PAUSE = 900.0
 FINAL = ("AccessDenied", "NotFound", "NotImplemented", "Validation", "Invalid", "NonExistent", "DoesNotExist", "NoSuch", "IllegalStatus")
 """Errors whose code has one of these in it are not tried again: they would fail the same way."""
@@ -104,17 +104,20 @@ def deliver(
     failed: list[str] | None = None,
 ) -> None:
     """failed: the error of a first attempt that was made before."""
-    retries = target.get("RetryPolicy", {}).get("MaximumRetryAttempts", MAX_ATTEMPTS)
-    for number in range(retries + 1):
+    for number in range(_policy(target, "MaximumRetryAttempts", MAX_RETRIES) + 1):
         if number == 0 and failed is not None:
             pause = run.tx("attempt-0", settle, event, rule, target, 0, bus, failed)
         else:
             pause = run.tx(f"attempt-{number}", attempt, event, rule, target, number, bus, hops)
         if pause is None:
             return
-        if number < retries:
-            run.sleep(f"pause-{number}", pause)
-    run.tx("dropped", drop, event, rule, target, bus)
+        run.sleep(f"pause-{number}", pause)
+
+
+def _policy(target: dict[str, Any], limit: str, default: int) -> int:
+    """A limit of the target's retry policy."""
+    given: int = target.get("RetryPolicy", {}).get(limit, default)
+    return given
 
 
 def attempt(
@@ -133,27 +136,19 @@ def settle(
 ) -> float | None:
     """What becomes of an attempt that failed with (code, message): None when it was given up, else how long to wait."""
     code, message = failed
-    failure = Failure(code, message, number)
-    if any(word in code for word in FINAL):
-        bury(ctx, event, rule, bus, target, failure, f"{code}: {message}")
-        return None
-    if ctx.now - seconds_of(event) > target.get("RetryPolicy", {}).get("MaximumEventAgeInSeconds", MAX_AGE):
-        spent = failure._replace(condition="MaximumEventAgeInSeconds")
-        bury(ctx, event, rule, bus, target, spent, f"it is too old ({code}: {message})")
-        return None
-    trail(
-        ctx, [rule, target["Arn"], event["id"]], f"rule {rule}: {target['Arn']} did not take the event ({code}: {message}); to be retried"
-    )
-    return min(MAX_PAUSE, 2.0 ** min(number, 10))
+    condition = ""
+    if not any(word in code for word in FINAL):
+        if ctx.now - seconds_of(event) > _policy(target, "MaximumEventAgeInSeconds", MAX_AGE):
+            condition = "MaximumEventAgeInSeconds"
+        elif number >= _policy(target, "MaximumRetryAttempts", MAX_RETRIES):
+            condition = "MaximumRetryAttempts"
+        else:
+            trail(ctx, [rule, target["Arn"], event["id"]], f"rule {rule}: {target['Arn']} did not take the event ({code}: {message}) yet")
+            return min(MAX_PAUSE, 2.0 ** min(number, 10))
+    bury(ctx, event, rule, bus, target, Failure(code, message, number, condition))
+    return None
 
 
 def _call(ctx: Context, event: dict[str, Any], rule: str, target: dict[str, Any], bus: str, hops: int) -> None:
     arn = rule_arn(ctx.scope, rule, bus)
     hand_over(ctx, target, target_input(target, event, rule, arn), event, rule, arn, hops)
-
-
-def drop(ctx: Context, event: dict[str, Any], rule: str, target: dict[str, Any], bus: str = DEFAULT_BUS) -> None:
-    """Give a delivery up that was tried as often as its policy allows."""
-    retries = target.get("RetryPolicy", {}).get("MaximumRetryAttempts", MAX_ATTEMPTS)
-    failure = Failure("Exhausted", "The target did not take the event.", retries, "MaximumRetryAttempts")
-    bury(ctx, event, rule, bus, target, failure, "it was tried as often as its retry policy allows")
