@@ -76,7 +76,7 @@ class WindtunnelCloud:
         load_services()
         from windtunnel.services.cloudtrail.recorder import Recorder
         from windtunnel.services.codecommit.hosting import GitHosting
-        from windtunnel.services.events.delivery import fan_out, wanted
+        from windtunnel.services.events.delivery import plan
         from windtunnel.services.iam.activity import Activity
         from windtunnel.services.iam.identity import StoreIdentity
 
@@ -92,7 +92,7 @@ class WindtunnelCloud:
         self.blobs: Blobs = FileBlobs(settings.data / "blobs", sealer.get)
         self.writer = Writer(self.store, loop)
         self.engine = Engine(self.store, self.writer, loop, self, boundary)
-        self.pump = Pump(self.writer, loop, self, wanted, fan_out)
+        self.pump = Pump(self.writer, loop, self, plan)
         activity = Activity(settings.data / "decisions.db")
         self._closers: list[Callable[[], None]] = [activity.close]
         self.identity: Identity = StoreIdentity(activity)

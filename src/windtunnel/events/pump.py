@@ -1,8 +1,10 @@
-"""The way out of the outbox: each event is taken out, shown to listeners and fanned out to deliveries in one transaction.
+"""The way of an event: to the cloud's own listeners, and to the targets of the rules that match it.
 
-Invariants: an event leaves the outbox in the transaction that makes or starts its deliveries, so it is neither lost nor fanned out
-twice; an internal target's own state commits with the delivery that is done, so it runs exactly once. An event that nobody wants
-when it happens is not kept at all.
+An event that nobody wants is not kept at all. One whose deliveries are few and quick is delivered in the transaction in which it happens.
+Every other one goes into the outbox with that transaction, and is taken out, shown to listeners and fanned out in another.
+
+Invariants: an event's deliveries are made or started in the transaction in which it happens or leaves the outbox, so it is neither lost nor
+fanned out twice; an internal target's own state commits with the delivery that is done, so it runs exactly once.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 import msgspec
 
@@ -24,34 +27,55 @@ from windtunnel.store.sqlite import SqliteTx
 from windtunnel.store.writer import Writer
 
 log = logging.getLogger("windtunnel.events")
-GROUP = 32
-SECONDS = 0.005
-"""How long events are fanned out in one go: requests get in between."""
-FanOut = Callable[[Context, Event, bool], None]
-Wanted = Callable[[Context, Event], bool]
+GROUP = 256
+SECONDS, BEHIND_SECONDS = 0.005, 0.015
+"""How long events are fanned out in one go: requests get in between, but the outbox must not grow for ever under them."""
+
+
+class Plan(Protocol):
+    """Who gets an event, found by services/events' matcher."""
+
+    @property
+    def light(self) -> bool:
+        """Whether it may be carried out where the event happens."""
+
+    def carry_out(self, quickly: bool) -> None:
+        """Deliver. quickly: what is quick is done now; else each delivery becomes a run of its own."""
+
+
+Planner = Callable[[Context, Event], "Plan | None"]
+"""None: no rule and no archive wants it."""
 
 
 class Pump:
-    """Takes events out of the outbox, oldest first. wanted and fan_out are services/events' rule matcher."""
+    """Takes events in, and out of the outbox, oldest first."""
 
-    def __init__(self, writer: Writer, loop: asyncio.AbstractEventLoop, cloud: Cloud, wanted: Wanted, fan_out: FanOut) -> None:
+    def __init__(self, writer: Writer, loop: asyncio.AbstractEventLoop, cloud: Cloud, plan: Planner) -> None:
         self._writer = writer
         self._loop = loop
         self._cloud = cloud
-        self._wanted = wanted
-        self._fan_out = fan_out
+        self._plan = plan
         self._pumping = False
+        self._behind = False
         self._more = False
 
     def append(self, ctx: Context, event: Event) -> None:
-        """Put an event into the outbox of this transaction, if anybody wants it."""
+        """An event has happened in this transaction."""
         tx = ctx.tx
         if not isinstance(tx, SqliteTx):
             raise TypeError("events are appended in a write transaction of the store")
-        if not self._wanted(ctx, event):
-            return
+        if not any(_listens(entry, event) for entry in LISTENERS):
+            plan = self._plan(self._own(tx, event), event)
+            if plan is None or (plan.light and self._guarded(tx, event, partial(plan.carry_out, True))):
+                return
         tx.connection.execute("INSERT INTO outbox (body) VALUES (?)", (msgspec.json.encode(event),))
         ctx.tx.after_commit(self.kick)
+
+    def _own(self, tx: SqliteTx, event: Event) -> Context:
+        """The cloud itself, where the event happened."""
+        principal = Principal.service("windtunnel", event.account)
+        scope = Scope(event.account, event.region)
+        return Context(tx.within(event.account, event.region), scope, principal, self._cloud, cause=event.cause)
 
     def kick(self) -> None:
         """Have the outbox emptied soon (loop thread)."""
@@ -65,21 +89,25 @@ class Pump:
     def _take(self, tx: SqliteTx) -> bool:
         """Take events out. Returns whether there may be more."""
         rows = tx.connection.execute("SELECT seq, body FROM outbox ORDER BY seq LIMIT ?", (GROUP,)).fetchall()
-        deadline = time.monotonic() + SECONDS
-        for number, (seq, body) in enumerate(rows, 1):
-            tx.connection.execute("DELETE FROM outbox WHERE seq=?", (seq,))
-            event = msgspec.json.decode(body, type=Event)
-            scope = Scope(event.account, event.region)
-            principal = Principal.service("windtunnel", event.account)
-            ctx = Context(tx.within(event.account, event.region), scope, principal, self._cloud, cause=event.cause)
-            for source, detail_type, listener in LISTENERS:
-                if source == event.source and detail_type in ("*", event.detail_type):
-                    self._guarded(tx, event, partial(listener, ctx, event))
-            if not self._guarded(tx, event, partial(self._fan_out, ctx, event, True)):
-                self._guarded(tx, event, partial(self._fan_out, ctx, event, False))
+        deadline = time.monotonic() + (BEHIND_SECONDS if self._behind else SECONDS)
+        last = 0
+        for seq, body in rows:
+            last = seq
+            self._fan_out(tx, msgspec.json.decode(body, type=Event))
             if time.monotonic() > deadline:
-                return number < len(rows) or len(rows) == GROUP
-        return len(rows) == GROUP
+                break
+        tx.connection.execute("DELETE FROM outbox WHERE seq<=?", (last,))
+        self._behind = bool(rows) and (last < rows[-1][0] or len(rows) == GROUP)
+        return self._behind
+
+    def _fan_out(self, tx: SqliteTx, event: Event) -> None:
+        ctx = self._own(tx, event)
+        for entry in LISTENERS:
+            if _listens(entry, event):
+                self._guarded(tx, event, partial(entry[2], ctx, event))
+        plan = self._plan(ctx, event)
+        if plan is not None and not self._guarded(tx, event, partial(plan.carry_out, True)):
+            self._guarded(tx, event, partial(plan.carry_out, False))
 
     def _guarded(self, tx: SqliteTx, event: Event, action: Callable[[], None]) -> bool:
         """Whether the action went well; what it did is undone when not."""
@@ -104,3 +132,7 @@ class Pump:
             self._loop.call_later(1.0, self.kick)
         elif self._more or done.result():
             self.kick()
+
+
+def _listens(entry: tuple[str, str, Callable[[Context, Event], None]], event: Event) -> bool:
+    return entry[0] == event.source and entry[1] in ("*", event.detail_type)

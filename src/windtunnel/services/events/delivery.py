@@ -1,5 +1,5 @@
-"""From an event to its deliveries: rules are matched where the event leaves the outbox. What is quick is done there and then; the rest,
-and what failed, is a durable delivery of its own.
+"""From an event to its deliveries: what is quick is done in the transaction that matched the event; the rest, and what failed, is a durable
+delivery of its own.
 
 Invariants: a delivery's success commits with what the target did, so an internal target runs exactly once; a failure that may pass
 is tried again for a day, one that will not goes to the dead letters, or is told in the log; sources that begin with `windtunnel.`
@@ -14,60 +14,67 @@ from typing import Any
 from windtunnel.jobs import Run, job
 from windtunnel.kernel.context import Context, Event
 from windtunnel.kernel.errors import AwsError
-from windtunnel.kernel.registry import LISTENERS
-from windtunnel.kernel.scope import Arn
 from windtunnel.kernel.trail import trail
 from windtunnel.services.events.archiving import keep
 from windtunnel.services.events.dead_letters import Failure, bury
-from windtunnel.services.events.model import DEFAULT_BUS, Rule, bus_of, envelope, rule_arn
+from windtunnel.services.events.model import DEFAULT_BUS, Archive, Rule, bus_of, envelope, rule_arn
 from windtunnel.services.events.rulesets import rules_on
 from windtunnel.services.events.targets import deliver as hand_over
-from windtunnel.services.events.targets import kind_of, seconds_of
+from windtunnel.services.events.targets import reached, seconds_of
 from windtunnel.services.events.transform import target_input
 
 log = logging.getLogger("windtunnel.events")
 MAX_RETRIES = 185
 MAX_AGE = 86400
 MAX_PAUSE = 900.0
+MAX_LIGHT = 10
+"""Up to so many quick deliveries are made where the event happens."""
 FINAL = ("AccessDenied", "NotFound", "NotImplemented", "Validation", "Invalid", "NonExistent", "DoesNotExist", "NoSuch", "IllegalStatus")
 """Errors whose code has one of these in it are not tried again: they would fail the same way."""
 
 
-def wanted(ctx: Context, event: Event) -> bool:
-    """Whether anybody here wants an event: a listener of the cloud's own, a rule, an archive. What nobody wants is not kept."""
-    if any(source == event.source and detail_type in ("*", event.detail_type) for source, detail_type, _ in LISTENERS):
-        return True
+class Plan:
+    """Who gets an event: archives of its bus, and targets of the rules that match it."""
+
+    __slots__ = ("_archives", "_ctx", "_event", "_rules", "_shown")
+
+    def __init__(self, ctx: Context, event: Event, shown: dict[str, Any], rules: list[Rule], archives: list[Archive]) -> None:
+        """ctx: the account and region of the bus."""
+        self._ctx, self._event, self._shown, self._rules, self._archives = ctx, event, shown, rules, archives
+
+    @property
+    def light(self) -> bool:
+        targets = [target for rule in self._rules for target in rule.targets.values()]
+        return len(targets) <= MAX_LIGHT and all(map(_is_quick, targets))
+
+    def carry_out(self, quickly: bool) -> None:
+        for archive in self._archives:
+            keep(self._ctx, archive, self._shown, self._event.time)
+        for rule in self._rules:
+            start_deliveries(self._ctx, rule, self._shown, hops=self._event.hops, quickly=quickly)
+
+
+def plan(ctx: Context, event: Event) -> Plan | None:
+    """Who gets an event; None when no rule and no archive of its bus wants it."""
     if event.source.startswith("windtunnel."):
-        return False
+        return None
     account, region, bus = bus_of(event)
     here = ctx if (account, region) == (ctx.scope.account, ctx.scope.region) else ctx.in_scope(account, region)
     found, shown = rules_on(here, bus), envelope(event)
-    return bool(found.rules.of(shown) or found.archives.of(shown))
+    rules, archives = found.rules.of(shown), found.archives.of(shown)
+    return Plan(here, event, shown, rules, archives) if rules or archives else None
 
 
-def fan_out(ctx: Context, event: Event, quickly: bool) -> None:
-    """Keep an event where it is to be kept, and deliver it to every target of every rule that matches.
-
-    quickly: what is quick is delivered in this transaction; else each delivery is a run of its own.
-    """
-    if event.source.startswith("windtunnel."):
-        return
-    account, region, bus = bus_of(event)
-    here = ctx.in_scope(account, region)
-    found, shown = rules_on(here, bus), envelope(event)
-    for archive in found.archives.of(shown):
-        keep(here, archive, shown, event.time)
-    for rule in found.rules.of(shown):
-        start_deliveries(here, rule, shown, hops=event.hops, quickly=quickly)
+def _is_quick(target: dict[str, Any]) -> bool:
+    found = reached(target["Arn"])
+    return found is not None and found[1].quick
 
 
 def start_deliveries(ctx: Context, rule: Rule, shown: dict[str, Any], *, hops: int = 0, quickly: bool = True) -> None:
     """One delivery for each target of a rule. A run's name makes a second one of the same event impossible."""
     for target in rule.targets.values():
-        arn = Arn.parse(target["Arn"])
-        kind = None if arn is None else kind_of(arn)
         failed = None
-        if quickly and kind is not None and kind.quick:
+        if quickly and _is_quick(target):
             failed = _try(ctx, shown, rule, target, hops)
             if failed is None:
                 continue

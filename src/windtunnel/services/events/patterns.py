@@ -70,9 +70,10 @@ def _object(pattern: dict[str, Any], depth: int) -> Matcher:
             raise InvalidPattern(f'"{key}" must be an object or an array')
 
     def matches(event: dict[str, Any]) -> bool:
-        return all(test(event.get(key, ABSENT)) for key, test in fields) and all(
-            any(choice(event) for choice in alternatives) for alternatives in choices
-        )
+        for key, test in fields:
+            if not test(event.get(key, ABSENT)):
+                return False
+        return not choices or all(any(choice(event) for choice in alternatives) for alternatives in choices)
 
     return matches
 
@@ -99,7 +100,9 @@ def _leaf(allowed: list[Any]) -> Test:
     filters = [_filter(value) for value in allowed if isinstance(value, dict)]
 
     def one(value: Any) -> bool:
-        return (value is not ABSENT and _key(value) in exact) or any(test(value) for test in filters)
+        if value is not ABSENT and (type(value).__name__, value) in exact:
+            return True
+        return bool(filters) and any(test(value) for test in filters)
 
     def test(value: Any) -> bool:
         if isinstance(value, list):

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -65,19 +66,28 @@ def kind_of(arn: Arn) -> Kind | None:
     return KINDS.get(arn.service)
 
 
+@lru_cache(maxsize=4096)
+def reached(arn: str) -> tuple[Arn, Kind] | None:
+    """A target's ARN, parsed, and its kind; None for one that is not run here."""
+    parsed = Arn.parse(arn)
+    kind = None if parsed is None else kind_of(parsed)
+    return None if parsed is None or kind is None else (parsed, kind)
+
+
 def deliver(ctx: Context, target: dict[str, Any], given: str, event: dict[str, Any], rule: str, rule_arn: str, hops: int) -> None:
     """Hand an event over. ctx: the rule's account and region. Raises the target's AwsError."""
-    arn = Arn.parse(target["Arn"])
-    kind = None if arn is None else kind_of(arn)
-    if arn is None or kind is None:
+    found = reached(target["Arn"])
+    if found is None:
         raise AwsError("ValidationException", f"{target['Arn']} is not a target that is run here")
+    arn, kind = found
     if "RoleArn" in target:
         acting = ctx.assuming(target["RoleArn"], rule, SERVICE, rule_arn)
     elif arn.service == "events":
         acting = ctx.acting(_account(ctx, rule_arn))
     else:
         acting = ctx.as_service(SERVICE, rule_arn)
-    there = acting.in_scope(arn.account, arn.region)
+    here = (arn.account, arn.region) == (ctx.scope.account, ctx.scope.region)
+    there = acting if here else acting.in_scope(arn.account, arn.region)
     kind.deliver(Delivery(there, arn, given, event, rule_arn, target, hops))
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
+
+from windtunnel.events.schedule import utc_text
 
 STEP = re.compile(r"""\.([A-Za-z0-9_\-]+)|\[(\d+)\]|\[(?:'([^']*)'|"([^"]*)")\]""")
 PLACEHOLDER = re.compile(r"<([A-Za-z0-9_.\-]+)>")
@@ -25,7 +28,12 @@ MISSING = Missing()
 
 
 def timestamp(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _second(math.floor(at))
+
+
+@lru_cache(maxsize=64)
+def _second(at: int) -> str:
+    return utc_text(at)
 
 
 def path_is_valid(path: str) -> bool:
