@@ -1,6 +1,6 @@
 """Many clients of every service outside a cloud that is killed at random moments, also while it starts: they remember what they were told.
 
-After each restart every load's memory is compared with what the cloud says; at the end wholly, and the doctor finds the data whole.
+After each restart every other load's memory is compared with what the cloud says; at the end wholly, and the doctor finds the data whole.
 WINDTUNNEL_KILLS and WINDTUNNEL_SEED choose another number of kills, and other moments.
 """
 
@@ -112,7 +112,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_half_done_is_seen(tmp_path: Pa
             client.start()
         for kill in range(1, KILLS + 1):
             gate.set()
-            ended.wait(draw.uniform(0.03, 0.45))
+            ended.wait(draw.uniform(0.03, 0.6))
             cloud.kill()
             gate.clear()
             for client in clients:
@@ -122,7 +122,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_half_done_is_seen(tmp_path: Pa
             if kill % 10 == 0:
                 cloud.stumble(draw.uniform(0.05, 0.4))
             cloud.start()
-            checked(clients, "verify", kill)
+            checked(clients[kill % 2 :: 2], "verify", kill)  # every other one, so that most of the time is load
         checked(clients, "finish", KILLS)
     finally:
         ended.set()
