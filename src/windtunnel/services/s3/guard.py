@@ -18,20 +18,41 @@ from windtunnel.services.s3.buckets import Bucket, no_such_bucket
 from windtunnel.services.s3.objects import NULL, Current, ListedCurrent, ListedNoncurrent, Noncurrent, Version, object_key, version_key
 
 
-def the_bucket(ctx: Context, name: str, expected_owner: str | None = None) -> Bucket:
-    """The bucket; NoSuchBucket, or AccessDenied when it is not the expected account's."""
+_seen: tuple[Context, Bucket] | None = None
+"""The bucket that the last `authorize` read: its handler, which runs right after it in the same context, need not read it again."""
+
+
+def the_bucket(ctx: Context, name: str) -> Bucket:
+    """For a handler: the bucket that its `authorize` saw; NoSuchBucket. Whoever changes it puts it back or raises."""
+    global _seen
+    seen, _seen = _seen, None
+    if seen is not None and seen[0] is ctx and seen[1].name == name:
+        return seen[1]
+    bucket = ctx.tx.get(Bucket, name)
+    if bucket is None:
+        raise no_such_bucket(name)
+    return bucket
+
+
+def asked_bucket(ctx: Context, name: str, expected_owner: str | None = None) -> Bucket:
+    """For an `authorize`: the bucket, read now; NoSuchBucket, or AccessDenied when it is not the expected account's."""
+    global _seen
     bucket = ctx.tx.get(Bucket, name)
     if bucket is None:
         raise no_such_bucket(name)
     if expected_owner is not None and expected_owner != bucket.account:
         raise AwsError("AccessDenied", "Access Denied")
+    _seen = (ctx, bucket)
     return bucket
+
+
+_NO_KEYS: Mapping[str, Any] = {}
 
 
 def need(ctx: Context, bucket: Bucket, action: str, key: str | None = None, context: Mapping[str, Any] | None = None) -> Need:
     """The need to do `s3:ACTION` to a bucket, or to an object in it."""
     resource = bucket.arn if key is None else f"{bucket.arn}/{key}"
-    return Need(f"s3:{action}", resource, context or {}, effective_policy(ctx, bucket), bucket.account)
+    return Need(f"s3:{action}", resource, _NO_KEYS if context is None else context, effective_policy(ctx, bucket), bucket.account)
 
 
 def effective_policy(ctx: Context, bucket: Bucket) -> str | None:
@@ -46,7 +67,7 @@ def on_bucket(action: str, *keys: tuple[str, str]) -> Authorize:
     """An operation on a bucket. keys: (condition key, argument whose value it has)."""
 
     def authorize(ctx: Context, bucket: str, expected_bucket_owner: str | None = None, **args: Any) -> list[Need]:
-        found = the_bucket(ctx, bucket, expected_bucket_owner)
+        found = asked_bucket(ctx, bucket, expected_bucket_owner)
         context = {key: str(args[name]) for key, name in keys if args.get(name) is not None}
         return [need(ctx, found, action, context=context)]
 
@@ -59,7 +80,7 @@ def on_object(*actions: str, versioned: tuple[str, ...] = ()) -> Authorize:
     def authorize(
         ctx: Context, bucket: str, key: str, version_id: str | None = None, expected_bucket_owner: str | None = None, **_: Any
     ) -> list[Need]:
-        found = the_bucket(ctx, bucket, expected_bucket_owner)
+        found = asked_bucket(ctx, bucket, expected_bucket_owner)
         named = versioned if version_id is not None and versioned else actions
         context = LazyKeys(lambda: _existing(ctx.tx, bucket, key, version_id))
         return [need(ctx, found, action, key, context) for action in named]
@@ -77,7 +98,7 @@ def on_new_object(
     **args: Any,
 ) -> list[Need]:
     """PutObject and its kin; tags in the request are an action of their own."""
-    found = the_bucket(ctx, bucket, expected_bucket_owner)
+    found = asked_bucket(ctx, bucket, expected_bucket_owner)
     context: dict[str, Any] = {
         "s3:x-amz-server-side-encryption": args.get("server_side_encryption"),
         "s3:x-amz-server-side-encryption-aws-kms-key-id": args.get("ssekms_key_id"),

@@ -27,7 +27,7 @@ from windtunnel.services.s3.describing import (
     version_headers,
 )
 from windtunnel.services.s3.encryption import CUSTOMER_MEMBERS, SSE_MEMBERS, customer_key, for_new, for_old, readable, rewrapped, told
-from windtunnel.services.s3.guard import find_version, need, on_new_object, on_object, the_bucket
+from windtunnel.services.s3.guard import asked_bucket, find_version, need, on_new_object, on_object, the_bucket
 from windtunnel.services.s3.objects import Current, Described, Encryption, Version, check_key, cut, object_key
 from windtunnel.services.s3.operations.reading import visible
 from windtunnel.services.s3.uploading import Part, check_part_number, the_upload
@@ -76,7 +76,7 @@ def source_of(copy_source: str) -> Source:
 def from_source(ctx: Context, copy_source: str, expected_source_bucket_owner: str | None, *, tags: bool) -> list[Need]:
     """To read the source; its tags too, when there are any and they are copied."""
     source = source_of(copy_source)
-    bucket = the_bucket(ctx, source.bucket, expected_source_bucket_owner)
+    bucket = asked_bucket(ctx, source.bucket, expected_source_bucket_owner)
     needs = [need(ctx, bucket, "GetObject" if source.version_id is None else "GetObjectVersion", source.key)]
     if tags:
         version = find_version(ctx.tx, source.bucket, source.key, source.version_id)

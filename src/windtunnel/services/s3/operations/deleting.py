@@ -10,7 +10,7 @@ from windtunnel.kernel.registry import writes
 from windtunnel.services.s3 import notify
 from windtunnel.services.s3.buckets import Bucket
 from windtunnel.services.s3.conditions import check_write
-from windtunnel.services.s3.guard import check_version_id, need, on_object, the_bucket
+from windtunnel.services.s3.guard import asked_bucket, check_version_id, need, on_object, the_bucket
 from windtunnel.services.s3.objects import NULL, Current, Version, object_key
 from windtunnel.services.s3.operations.configuration import GET, malformed
 from windtunnel.services.s3.versions import drop_noncurrent, put_version, remove_current
@@ -64,7 +64,7 @@ def _delete_version(ctx: Context, bucket: Bucket, key: str, version_id: str) -> 
 
 def on_each_object(ctx: Context, bucket: str, expected_bucket_owner: str | None = None, **_: Any) -> list[Need]:
     """The bucket must be there; what the caller may delete is answered key by key."""
-    the_bucket(ctx, bucket, expected_bucket_owner)
+    asked_bucket(ctx, bucket, expected_bucket_owner)
     return []
 
 
