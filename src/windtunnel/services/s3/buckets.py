@@ -6,7 +6,6 @@ carries its owner; everything that can be configured on a bucket stands in this 
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
@@ -15,6 +14,7 @@ import msgspec
 
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.records import Record, RecordScope
+from windtunnel.services.s3.acl import Grant, canonical_id
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z")
 _IP = re.compile(r"\d{1,3}(\.\d{1,3}){3}\Z")
@@ -24,6 +24,7 @@ _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d\Z")
 MAX_BUCKET_TAGS = 50
 _TAG_TEXT = re.compile(r"[\w\s_.:/=+\-@]*\Z")
 
+ENFORCED = "BucketOwnerEnforced"
 Versioning = Literal["", "Enabled", "Suspended"]
 Ownership = Literal["BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"]
 
@@ -35,6 +36,18 @@ class AccessBlock(msgspec.Struct, frozen=True, rename="pascal"):
     ignore_public_acls: bool = True
     block_public_policy: bool = True
     restrict_public_buckets: bool = True
+
+
+class AccountBlock(Record, kw_only=True):
+    """Block Public Access of a whole account (s3control)."""
+
+    KIND: ClassVar[str] = "s3.account-block"
+    SCOPE: ClassVar[RecordScope] = "account"
+
+    block: AccessBlock
+
+    def key(self) -> str:
+        return "block"
 
 
 class Bucket(Record, kw_only=True, omit_defaults=True):
@@ -60,6 +73,16 @@ class Bucket(Record, kw_only=True, omit_defaults=True):
     """The KMS key of the default encryption as it was given; empty for the AWS managed one."""
     bucket_key: bool = False
     blocks_customer_keys: bool = False
+    requester_pays: bool = False
+    lifecycle_run: str = ""
+    """The run that carries its lifecycle rules out; empty without rules."""
+    lock: bool = False
+    lock_rule: dict[str, Any] | None = None
+    """Object lock, and its default retention."""
+    notifies: bool = False
+    """Whether it tells topics, queues or functions."""
+    acl: list[Grant] | None = None
+    """None: its owner may do everything, and nobody else anything by ACL."""
     event_bridge: bool = False
 
     def key(self) -> str:
@@ -105,7 +128,7 @@ def no_such_bucket(name: str) -> AwsError:
 
 def owner(account: str) -> dict[str, str]:
     """The Owner shape: S3's canonical user id, which here follows from the account."""
-    return {"ID": hashlib.sha256(f"canonical user of {account}".encode()).hexdigest()}
+    return {"ID": canonical_id(account)}
 
 
 def tag_map(pairs: Iterable[dict[str, Any]], limit: int, too_many: AwsError) -> dict[str, str]:

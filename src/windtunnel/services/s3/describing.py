@@ -6,13 +6,17 @@ Invariant: requests and answers use the same member names, so a described object
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
+from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import AwsError, not_built
-from windtunnel.services.s3.buckets import Bucket, tag_map
+from windtunnel.services.s3.acl import GRANT_MEMBERS, Grant, asked, canonical_id, is_private, is_public
+from windtunnel.services.s3.buckets import ENFORCED, Bucket, tag_map
 from windtunnel.services.s3.encryption import told
+from windtunnel.services.s3.guard import access_block
 from windtunnel.services.s3.objects import MAX_OBJECT_TAGS, Described, Version, check_metadata
+from windtunnel.wire.protocols import timestamps
 
 HEADERS = {
     "content_type": "ContentType",
@@ -22,11 +26,14 @@ HEADERS = {
     "content_language": "ContentLanguage",
 }
 """Argument -> member, for what is kept as it came."""
-DESCRIBING = "ContentType CacheControl ContentDisposition ContentEncoding ContentLanguage Expires Metadata{} StorageClass Tagging ACL"
-"""The members that `described_by` takes; ACL is `checked_acl`'s."""
+LOCKING = "ObjectLockMode ObjectLockRetainUntilDate ObjectLockLegalHoldStatus"
+DESCRIBING = f"ContentType CacheControl ContentDisposition ContentEncoding ContentLanguage Expires Metadata{{}} StorageClass Tagging ACL {GRANT_MEMBERS} {LOCKING} WebsiteRedirectLocation RequestPayer"
+"""The members that `described_by` takes, `owned_by`, and `locks.for_new`."""
 _DEFAULT_TYPE = "binary/octet-stream"
-_AT_HAND = frozenset({"STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "REDUCED_REDUNDANCY"})
-"""Storage classes whose objects can be read at once; the others would need restoring."""
+ARCHIVED = ("GLACIER", "DEEP_ARCHIVE")
+"""Storage classes whose objects must be restored before they can be read."""
+_CLASSES = frozenset({"STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "REDUCED_REDUNDANCY", *ARCHIVED})
+_ELSEWHERE = frozenset({"OUTPOSTS", "SNOW", "EXPRESS_ONEZONE", "FSX_OPENZFS", "FSX_ONTAP"})
 
 
 def described_by(args: Mapping[str, Any], operation: str) -> Described:
@@ -45,8 +52,10 @@ def described_by(args: Mapping[str, Any], operation: str) -> Described:
 
 
 def storage_class(named: str | None, operation: str) -> str:
-    if named is not None and named not in _AT_HAND:
+    if named in _ELSEWHERE:
         raise not_built("s3", operation, f"StorageClass {named}")
+    if named is not None and named not in _CLASSES:
+        raise AwsError("InvalidStorageClass", "The storage class you specified is not valid", extra={"StorageClassRequested": named})
     return named or "STANDARD"
 
 
@@ -71,14 +80,31 @@ def object_tags(pairs: list[dict[str, Any]]) -> dict[str, str]:
     return tag_map(pairs, MAX_OBJECT_TAGS, AwsError("BadRequest", "Object tags cannot be greater than 10"))
 
 
-def checked_acl(bucket: Bucket, acl: str | None, operation: str) -> None:
-    """An object's ACL is its owner's full control; buckets that enforce their owner refuse all others, as AWS does."""
-    if acl is None or acl == "bucket-owner-full-control":
-        return
-    if bucket.ownership == "BucketOwnerEnforced":
-        raise AwsError("AccessControlListNotSupported", "The bucket does not allow ACLs")
-    if acl != "private":
-        raise not_built("s3", operation, f"ACL {acl}")
+class Owned(NamedTuple):
+    """Whose a new object is (empty: the bucket's owner's), and its ACL."""
+
+    account: str
+    acl: list[Grant] | None
+
+
+def owned_by(ctx: Context, bucket: Bucket, args: Mapping[str, Any]) -> Owned:
+    """From the ACL that a request brings. A bucket that enforces its owner takes none but those that say the same."""
+    writer = ctx.principal.account or bucket.account
+    if bucket.ownership == ENFORCED:
+        grants = asked(args, bucket.account, bucket.account, of_bucket=False)
+        if grants is not None and not is_private(grants, bucket.account):
+            raise AwsError("AccessControlListNotSupported", "The bucket does not allow ACLs")
+        if args.get("acl") == "private":
+            raise AwsError("AccessControlListNotSupported", "The bucket does not allow ACLs")
+        return Owned("", None)
+    handed_over = bucket.ownership == "BucketOwnerPreferred" and args.get("acl") == "bucket-owner-full-control"
+    account = bucket.account if handed_over else writer
+    grants = asked(args, account, bucket.account, of_bucket=False)
+    if is_public(grants) and access_block(ctx, bucket).block_public_acls:
+        raise AwsError("AccessDenied", "Access Denied", status=403)
+    if grants is None and account != bucket.account:
+        grants = [Grant("FULL_CONTROL", canonical_id(account))]
+    return Owned("" if account == bucket.account else account, grants)
 
 
 def version_headers(bucket: Bucket, version: Version) -> dict[str, Any]:
@@ -103,7 +129,23 @@ def read_headers(bucket: Bucket, version: Version) -> dict[str, Any]:
         reply["Expires"] = described.expires
     if described.storage_class != "STANDARD":
         reply["StorageClass"] = described.storage_class
+    if version.redirect:
+        reply["WebsiteRedirectLocation"] = version.redirect
+    if version.retention is not None:
+        reply |= {"ObjectLockMode": version.retention.mode, "ObjectLockRetainUntilDate": version.retention.until}
+    if version.legal_hold is not None:
+        reply["ObjectLockLegalHoldStatus"] = "ON" if version.legal_hold else "OFF"
+    if version.restored:
+        reply["Restore"] = f'ongoing-request="false", expiry-date="{timestamps.render(version.restored, "rfc822")}"'
     return reply
+
+
+def redirect_of(args: Mapping[str, Any]) -> str:
+    """WebsiteRedirectLocation: a path of the same bucket, or a URL."""
+    location: str = args.get("website_redirect_location") or ""
+    if location and not location.startswith(("/", "http://", "https://")):
+        raise AwsError("InvalidRedirectLocation", "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.")
+    return location
 
 
 def quoted(etag: str) -> str:

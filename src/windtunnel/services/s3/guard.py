@@ -6,17 +6,19 @@ judged the same way for each operation; a bucket that is not there is told befor
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
+
+import msgspec
 
 from windtunnel.kernel.context import Authorize, Context, Need
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.lazy import LazyKeys
 from windtunnel.kernel.records import Tx
-from windtunnel.services.s3.buckets import Bucket, no_such_bucket
+from windtunnel.services.s3.acl import OF_BUCKET, OF_OBJECT, Grant, allows, is_public
+from windtunnel.services.s3.buckets import ENFORCED, AccessBlock, AccountBlock, Bucket, no_such_bucket
 from windtunnel.services.s3.objects import NULL, Current, ListedCurrent, ListedNoncurrent, Noncurrent, Version, object_key, version_key
-
 
 _seen: tuple[Context, Bucket] | None = None
 """The bucket that the last `authorize` read: its handler, which runs right after it in the same context, need not read it again."""
@@ -47,43 +49,115 @@ def asked_bucket(ctx: Context, name: str, expected_owner: str | None = None) -> 
 
 
 _NO_KEYS: Mapping[str, Any] = {}
+_NO_BLOCK = AccessBlock(False, False, False, False)
 
 
-def need(ctx: Context, bucket: Bucket, action: str, key: str | None = None, context: Mapping[str, Any] | None = None) -> Need:
-    """The need to do `s3:ACTION` to a bucket, or to an object in it."""
+def need(
+    ctx: Context,
+    bucket: Bucket,
+    action: str,
+    key: str | None = None,
+    context: Mapping[str, Any] | None = None,
+    version_id: str | None = None,
+) -> Need:
+    """The need to do `s3:ACTION` to a bucket, or to an object in it. Where ACLs count, what they grant stands beside the bucket's policy."""
     resource = bucket.arn if key is None else f"{bucket.arn}/{key}"
-    return Need(f"s3:{action}", resource, _NO_KEYS if context is None else context, effective_policy(ctx, bucket), bucket.account)
+    keys = _NO_KEYS if context is None else context
+    policy = effective_policy(ctx, bucket)
+    if bucket.ownership == ENFORCED:
+        return Need(f"s3:{action}", resource, keys, policy, bucket.account)
+    account = bucket.account
+    if key is not None and action in OF_OBJECT:
+        version = find_version(ctx.tx, bucket.name, key, version_id)
+        if version is not None:
+            if version.account not in ("", account):
+                # An object of another account: the bucket's owner may remove it, and has no further say.
+                account, policy = version.account, None
+            policy = _with_grant(ctx, bucket, policy, version.acl, action, OF_OBJECT[action])
+    elif action in OF_BUCKET:
+        policy = _with_grant(ctx, bucket, policy, bucket.acl, action, OF_BUCKET[action])
+    return Need(f"s3:{action}", resource, keys, policy, account)
+
+
+def _with_grant(ctx: Context, bucket: Bucket, policy: str | None, grants: list[Grant] | None, action: str, permission: str) -> str | None:
+    if not grants:
+        return policy
+    public = not is_public(grants) or not access_block(ctx, bucket).ignore_public_acls
+    whom = allows(grants, permission, ctx.principal.account, public=public)
+    if whom is None:
+        return policy
+    principal: Any = "*" if whom == "*" else {"AWS": f"arn:aws:iam::{whom}:root"}
+    statement = {"Effect": "Allow", "Principal": principal, "Action": f"s3:{action}", "Resource": "*"}
+    document: dict[str, Any] = {"Version": "2012-10-17", "Statement": []} if policy is None else msgspec.json.decode(policy)
+    said = document["Statement"]
+    document["Statement"] = [*(said if isinstance(said, list) else [said]), statement]
+    return msgspec.json.encode(document).decode()
+
+
+def access_block(ctx: Context, bucket: Bucket) -> AccessBlock:
+    """The switches that hold for a bucket: its own, or its account's."""
+    own = bucket.access_block or _NO_BLOCK
+    whole = ctx.in_scope(bucket.account, bucket.region).tx.get(AccountBlock, "block")
+    if whole is None:
+        return own
+    both = zip(msgspec.structs.astuple(own), msgspec.structs.astuple(whole.block), strict=True)
+    return AccessBlock(*(one or other for one, other in both))
 
 
 def effective_policy(ctx: Context, bucket: Bucket) -> str | None:
     """The bucket policy, unless RestrictPublicBuckets keeps a public one from whoever is not of the owner's account."""
-    block = bucket.access_block
-    if bucket.public and block is not None and block.restrict_public_buckets and ctx.principal.account != bucket.account:
-        return None
+    if bucket.public and ctx.principal.account != bucket.account and ctx.principal.kind != "service":
+        return None if access_block(ctx, bucket).restrict_public_buckets else bucket.policy
     return bucket.policy
 
 
-def on_bucket(action: str, *keys: tuple[str, str]) -> Authorize:
+KeysOf = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
+
+def acl_keys(args: Mapping[str, Any]) -> dict[str, Any]:
+    """The condition keys of an ACL that a request brings."""
+    names = ("acl", "grant_full_control", "grant_read", "grant_write", "grant_read_acp", "grant_write_acp")
+    return {f"s3:x-amz-{name.replace('_', '-')}": args[name] for name in names if args.get(name) is not None}
+
+
+def check_payer(ctx: Context, bucket: Bucket, request_payer: str | None) -> None:
+    """A bucket whose requesters pay serves other accounts only when they say that they do."""
+    if bucket.requester_pays and ctx.principal.account != bucket.account and request_payer != "requester":
+        raise AwsError("AccessDenied", "Access Denied", status=403)
+
+
+def on_bucket(action: str, *keys: tuple[str, str], keys_of: KeysOf | None = None) -> Authorize:
     """An operation on a bucket. keys: (condition key, argument whose value it has)."""
 
-    def authorize(ctx: Context, bucket: str, expected_bucket_owner: str | None = None, **args: Any) -> list[Need]:
+    def authorize(
+        ctx: Context, bucket: str, expected_bucket_owner: str | None = None, request_payer: str | None = None, **args: Any
+    ) -> list[Need]:
         found = asked_bucket(ctx, bucket, expected_bucket_owner)
+        check_payer(ctx, found, request_payer)
         context = {key: str(args[name]) for key, name in keys if args.get(name) is not None}
-        return [need(ctx, found, action, context=context)]
+        return [need(ctx, found, action, context={**context, **keys_of(args)} if keys_of is not None else context)]
 
     return authorize
 
 
-def on_object(*actions: str, versioned: tuple[str, ...] = ()) -> Authorize:
+def on_object(*actions: str, versioned: tuple[str, ...] = (), keys_of: KeysOf | None = None) -> Authorize:
     """An operation on an existing object. versioned: the actions instead, when the request names a version."""
 
     def authorize(
-        ctx: Context, bucket: str, key: str, version_id: str | None = None, expected_bucket_owner: str | None = None, **_: Any
+        ctx: Context,
+        bucket: str,
+        key: str,
+        version_id: str | None = None,
+        expected_bucket_owner: str | None = None,
+        request_payer: str | None = None,
+        **args: Any,
     ) -> list[Need]:
         found = asked_bucket(ctx, bucket, expected_bucket_owner)
+        check_payer(ctx, found, request_payer)
         named = versioned if version_id is not None and versioned else actions
-        context = LazyKeys(lambda: _existing(ctx.tx, bucket, key, version_id))
-        return [need(ctx, found, action, key, context) for action in named]
+        said = keys_of(args) if keys_of is not None else {}
+        context = LazyKeys(lambda: {**_existing(ctx.tx, bucket, key, version_id), **said})
+        return [need(ctx, found, action, key, context, version_id) for action in named]
 
     return authorize
 
@@ -94,29 +168,42 @@ def on_new_object(
     key: str,
     expected_bucket_owner: str | None = None,
     tagging: str | None = None,
-    acl: str | None = None,
+    request_payer: str | None = None,
     **args: Any,
 ) -> list[Need]:
-    """PutObject and its kin; tags in the request are an action of their own."""
+    """PutObject and its kin; tags in the request, an ACL and a lock are actions of their own."""
     found = asked_bucket(ctx, bucket, expected_bucket_owner)
-    context: dict[str, Any] = {
-        "s3:x-amz-server-side-encryption": args.get("server_side_encryption"),
-        "s3:x-amz-server-side-encryption-aws-kms-key-id": args.get("ssekms_key_id"),
-        "s3:x-amz-server-side-encryption-customer-algorithm": args.get("sse_customer_algorithm"),
-        "s3:x-amz-storage-class": args.get("storage_class"),
-        "s3:x-amz-acl": acl,
-        "s3:if-match": args.get("if_match"),
-        "s3:if-none-match": args.get("if_none_match"),
-    }
-    context = {name: value for name, value in context.items() if value is not None}
+    check_payer(ctx, found, request_payer)
+    context: dict[str, Any] = {name: args[argument] for name, argument in _NEW_KEYS if args.get(argument) is not None}
+    acl = acl_keys(args)
+    if acl:
+        context |= acl
     if tagging:
         context |= request_tags(dict(parse_qsl(tagging, keep_blank_values=True)))
     needs = [need(ctx, found, "PutObject", key, context)]
     if tagging:
         needs.append(need(ctx, found, "PutObjectTagging", key, context))
-    if acl is not None and acl != "bucket-owner-full-control":
+    if acl and acl.get("s3:x-amz-acl") != "bucket-owner-full-control":
         needs.append(need(ctx, found, "PutObjectAcl", key, context))
+    if args.get("object_lock_mode") is not None:
+        needs.append(need(ctx, found, "PutObjectRetention", key, context))
+    if args.get("object_lock_legal_hold_status") is not None:
+        needs.append(need(ctx, found, "PutObjectLegalHold", key, context))
     return needs
+
+
+_NEW_KEYS = (
+    ("s3:x-amz-server-side-encryption", "server_side_encryption"),
+    ("s3:x-amz-server-side-encryption-aws-kms-key-id", "ssekms_key_id"),
+    ("s3:x-amz-server-side-encryption-customer-algorithm", "sse_customer_algorithm"),
+    ("s3:x-amz-storage-class", "storage_class"),
+    ("s3:x-amz-website-redirect-location", "website_redirect_location"),
+    ("s3:object-lock-mode", "object_lock_mode"),
+    ("s3:object-lock-legal-hold", "object_lock_legal_hold_status"),
+    ("s3:if-match", "if_match"),
+    ("s3:if-none-match", "if_none_match"),
+)
+"""Condition key -> the argument of a new object whose value it has."""
 
 
 def request_tags(tags: Mapping[str, str]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import msgspec
 from windtunnel.kernel.cloud import BlobRange, BlobRef
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.records import Record, RecordScope
+from windtunnel.services.s3.acl import Grant
 
 MAX_KEY_BYTES = 1024
 MAX_METADATA_BYTES = 2048
@@ -44,6 +45,13 @@ class Encryption(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 ChecksumType = Literal["FULL_OBJECT", "COMPOSITE"]
+
+
+class Retention(msgspec.Struct, frozen=True):
+    """Until when a version is kept from removal. mode: GOVERNANCE or COMPLIANCE; until: epoch seconds."""
+
+    mode: str
+    until: float
 
 
 class PartInfo(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -92,6 +100,19 @@ class Version(Record, kw_only=True, omit_defaults=True):
     upload: str = ""
     encryption: Encryption | None = None
     """None: by SSE-S3 alone, as every object is at least."""
+    retention: Retention | None = None
+    legal_hold: bool | None = None
+    """None when it was never set."""
+    redirect: str = ""
+    """WebsiteRedirectLocation."""
+    restored: float = 0.0
+    """Until when the copy of an archived object can be read."""
+    replaced: float = 0.0
+    """When a newer version took its place."""
+    account: str = ""
+    """The account that owns the object, where that is not the bucket's."""
+    acl: list[Grant] | None = None
+    """None: its owner may do everything, and nobody else anything by ACL."""
 
     def key(self) -> str:
         raise TypeError("a version is stored as current or noncurrent")

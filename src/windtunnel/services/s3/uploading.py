@@ -14,7 +14,8 @@ from windtunnel.kernel.cloud import BlobRange
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.records import Record, RecordScope, Tx
 from windtunnel.services.s3 import checksums
-from windtunnel.services.s3.objects import ChecksumType, Described, Encryption, PartInfo, blob_names
+from windtunnel.services.s3.acl import Grant
+from windtunnel.services.s3.objects import ChecksumType, Described, Encryption, PartInfo, Retention, blob_names
 
 MIN_PART = 5 * 1024 * 1024
 MAX_PART_NUMBER = 10_000
@@ -35,6 +36,11 @@ class Upload(Record, kw_only=True, omit_defaults=True):
     algorithm: str = ""
     checksum_type: ChecksumType = "FULL_OBJECT"
     encryption: Encryption | None = None
+    account: str = ""
+    acl: list[Grant] | None = None
+    retention: Retention | None = None
+    legal_hold: bool | None = None
+    redirect: str = ""
 
     def key(self) -> str:
         return upload_key(self.bucket, self.name, self.id)

@@ -26,7 +26,7 @@ def put_version(ctx: Context, bucket: Bucket, fresh: Current) -> Current:
         if fresh.version_id == NULL:
             drop_noncurrent(tx, bucket.name, name, NULL)
         if old.version_id != NULL or fresh.version_id != NULL:
-            tx.put(retired(old))
+            tx.put(retired(old, ctx.now))
     tx.put(fresh)
     return fresh
 
@@ -37,7 +37,7 @@ def remove_current(tx: Tx, current: Current) -> None:
     newest = tx.scan(Noncurrent, prefix=older_than(current.bucket, current.name), limit=1)
     if newest:
         tx.delete(Noncurrent, newest[0].key())
-        tx.put(Current(**_fields(newest[0])))
+        tx.put(Current(**{**_fields(newest[0]), "replaced": 0.0}))
 
 
 def drop_noncurrent(tx: Tx, bucket: str, name: str, version_id: str) -> Noncurrent | None:
@@ -49,8 +49,8 @@ def drop_noncurrent(tx: Tx, bucket: str, name: str, version_id: str) -> Noncurre
     return found[0]
 
 
-def retired(version: Current) -> Noncurrent:
-    return Noncurrent(**_fields(version))
+def retired(version: Current, now: float) -> Noncurrent:
+    return Noncurrent(**{**_fields(version), "replaced": now})
 
 
 def retagged(version: Version, tags: dict[str, str]) -> Version:

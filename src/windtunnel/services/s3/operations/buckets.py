@@ -9,15 +9,18 @@ from typing import Any
 from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
-from windtunnel.services.s3.buckets import MAX_BUCKET_TAGS, Bucket, Ownership, check_bucket_name, home_region, owner, tag_map
-from windtunnel.services.s3.guard import on_bucket, request_tags, the_bucket
+from windtunnel.services.s3 import expiring
+from windtunnel.services.s3.acl import GRANT_MEMBERS, asked, is_private, is_public
+from windtunnel.services.s3.buckets import ENFORCED, MAX_BUCKET_TAGS, Bucket, Ownership, check_bucket_name, home_region, owner, tag_map
+from windtunnel.services.s3.guard import acl_keys, on_bucket, request_tags, the_bucket
 from windtunnel.services.s3.objects import ListedCurrent, object_key
+from windtunnel.services.s3.settings import drop_settings
 from windtunnel.services.s3.uploading import drop_uploads
 
 MAX_LISTED = 10_000
 
 
-def on_new_bucket(ctx: Context, bucket: str, create_bucket_configuration: dict[str, Any] | None = None, **_: Any) -> list[Need]:
+def on_new_bucket(ctx: Context, bucket: str, create_bucket_configuration: dict[str, Any] | None = None, **args: Any) -> list[Need]:
     configuration = create_bucket_configuration or {}
     arn = f"arn:aws:s3:::{bucket}"
     context: dict[str, Any] = {}
@@ -26,6 +29,12 @@ def on_new_bucket(ctx: Context, bucket: str, create_bucket_configuration: dict[s
     needs = [Need("s3:CreateBucket", arn, context)]
     if configuration.get("Tags"):
         needs.append(Need("s3:TagResource", arn, request_tags({tag["Key"]: tag.get("Value", "") for tag in configuration["Tags"]})))
+    if args.get("object_lock_enabled_for_bucket"):
+        needs += [Need("s3:PutBucketObjectLockConfiguration", arn), Need("s3:PutBucketVersioning", arn)]
+    if args.get("object_ownership") is not None:
+        needs.append(Need("s3:PutBucketOwnershipControls", arn))
+    if acl_keys(args):
+        needs.append(Need("s3:PutBucketAcl", arn, acl_keys(args)))
     return needs
 
 
@@ -38,23 +47,28 @@ def on_all_buckets(ctx: Context, **_: Any) -> list[Need]:
     "CreateBucket",
     authorize=on_new_bucket,
     acts="Bucket CreateBucketConfiguration.LocationConstraint CreateBucketConfiguration.Tags[].Key CreateBucketConfiguration.Tags[].Value"
-    " ObjectOwnership ACL",
-    default_only={"ObjectLockEnabledForBucket": False, "BucketNamespace": "global"},
+    f" ObjectOwnership ACL {GRANT_MEMBERS} GrantWrite ObjectLockEnabledForBucket",
+    default_only={"BucketNamespace": "global"},
 )
 def create_bucket(
     ctx: Context,
     bucket: str,
     create_bucket_configuration: dict[str, Any] | None = None,
     object_ownership: Ownership = "BucketOwnerEnforced",
-    acl: str | None = None,
-    object_lock_enabled_for_bucket: bool = False,
+    object_lock_enabled_for_bucket: bool | None = False,
     bucket_namespace: str = "global",
+    **said: Any,
 ) -> Reply:
     configuration = create_bucket_configuration or {}
     check_bucket_name(bucket)
     region = home_region(configuration.get("LocationConstraint"), ctx.scope.region)
-    if acl not in (None, "private"):
+    grants = asked(said, ctx.scope.account, ctx.scope.account, of_bucket=True)
+    if is_public(grants):
         raise AwsError("InvalidBucketAclWithBlockPublicAccessError", "Bucket cannot have public ACLs set with BlockPublicAccess enabled")
+    if object_ownership == ENFORCED and not is_private(grants, ctx.scope.account):
+        raise AwsError(
+            "InvalidBucketAclWithObjectOwnership", "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
+        )
     existing = ctx.tx.get(Bucket, bucket)
     if existing is not None:
         _refuse_unless_repeated(existing, ctx.scope.account, region)
@@ -62,7 +76,17 @@ def create_bucket(
     too_many = AwsError("BadRequest", "Bucket tag count cannot be greater than 50")
     tags = tag_map(configuration["Tags"], MAX_BUCKET_TAGS, too_many) if configuration.get("Tags") else None
     ctx.tx.put(
-        Bucket(name=bucket, account=ctx.scope.account, region=region, created=ctx.now, ownership=object_ownership, tags=tags),
+        Bucket(
+            name=bucket,
+            account=ctx.scope.account,
+            region=region,
+            created=ctx.now,
+            ownership=object_ownership,
+            tags=tags,
+            acl=grants,
+            lock=bool(object_lock_enabled_for_bucket),
+            versioning="Enabled" if object_lock_enabled_for_bucket else "",
+        ),
     )
     return {"Location": f"/{bucket}" if region == "us-east-1" else f"http://{bucket}.s3.amazonaws.com/"}
 
@@ -96,6 +120,9 @@ def delete_bucket(ctx: Context, bucket: str, expected_bucket_owner: str | None =
         hint = ". You must delete all versions in the bucket." if found.versioning else ""
         raise AwsError("BucketNotEmpty", f"The bucket you tried to delete is not empty{hint}", extra={"BucketName": bucket})
     drop_uploads(ctx.tx, bucket)
+    drop_settings(ctx.tx, bucket)
+    if found.lifecycle_run:
+        expiring.end(ctx, found)
     ctx.tx.delete(Bucket, bucket)
     return {}
 

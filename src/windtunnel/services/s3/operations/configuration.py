@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.registry import reads, writes
-from windtunnel.services.s3.buckets import MAX_BUCKET_TAGS, owner, tag_map, tag_set
+from windtunnel.services.s3.acl import is_private
+from windtunnel.services.s3.buckets import ENFORCED, MAX_BUCKET_TAGS, tag_map, tag_set
 from windtunnel.services.s3.encryption import KMS, S3
 from windtunnel.services.s3.guard import on_bucket, the_bucket
 
@@ -37,6 +37,12 @@ def put_bucket_versioning(ctx: Context, bucket: str, versioning_configuration: d
     status = versioning_configuration.get("Status")
     if status not in ("Enabled", "Suspended"):
         raise AwsError("IllegalVersioningConfigurationException", "The Versioning element must be specified")
+    if found.lock and status == "Suspended":
+        raise AwsError(
+            "InvalidBucketState",
+            "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.",
+            status=409,
+        )
     found.versioning = status
     ctx.tx.put(found)
     return {}
@@ -131,7 +137,7 @@ def delete_bucket_encryption(ctx: Context, bucket: str, **_: Any) -> Reply:
     return {}
 
 
-# -- ownership and the ACL that follows from it ---------------------------------------------------------------------------
+# -- ownership ---------------------------------------------------------------------------
 
 
 @writes(
@@ -145,7 +151,12 @@ def put_bucket_ownership_controls(ctx: Context, bucket: str, ownership_controls:
     rules = ownership_controls.get("Rules") or []
     if len(rules) != 1:
         raise malformed()
-    found.ownership = rules[0]["ObjectOwnership"]
+    wanted = rules[0]["ObjectOwnership"]
+    if wanted == ENFORCED and not is_private(found.acl, found.account):
+        raise AwsError(
+            "InvalidBucketAclWithObjectOwnership", "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
+        )
+    found.ownership = wanted
     ctx.tx.put(found)
     return {}
 
@@ -166,99 +177,13 @@ def delete_bucket_ownership_controls(ctx: Context, bucket: str, **_: Any) -> Rep
     return {}
 
 
-def full_control(account: str) -> Reply:
-    """The ACL that every bucket and object has here: its owner, who may do everything."""
-    return {
-        "Owner": owner(account),
-        "Grants": [{"Grantee": {**owner(account), "Type": "CanonicalUser"}, "Permission": "FULL_CONTROL"}],
-    }
+# -- what cannot be configured here reads as AWS answers for a bucket where it never was --------------------------------------
 
 
-@reads("s3", "GetBucketAcl", authorize=on_bucket("GetBucketAcl"), acts=GET)
-def get_bucket_acl(ctx: Context, bucket: str, **_: Any) -> Reply:
-    return full_control(the_bucket(ctx, bucket).account)
-
-
-@writes("s3", "PutBucketAcl", authorize=on_bucket("PutBucketAcl", ("s3:x-amz-acl", "acl")), acts=f"{PUT} ACL")
-def put_bucket_acl(ctx: Context, bucket: str, acl: str | None = None, **_: Any) -> Reply:
-    found = the_bucket(ctx, bucket)
-    if found.ownership == "BucketOwnerEnforced":
-        raise AwsError("AccessControlListNotSupported", "The bucket does not allow ACLs", extra={"BucketName": bucket})
-    if acl is None:
-        raise AwsError("MissingSecurityHeader", "Your request was missing a required header", extra={"MissingHeaderName": "x-amz-acl"})
-    if acl != "private":
-        raise not_built("s3", "PutBucketAcl", f"ACL {acl}")
-    return {}
-
-
-# -- notifications ------------------------------------------------------------------------------------------------------
-
-
-@writes(
-    "s3",
-    "PutBucketNotificationConfiguration",
-    authorize=on_bucket("PutBucketNotification"),
-    acts="Bucket ExpectedBucketOwner NotificationConfiguration.EventBridgeConfiguration SkipDestinationValidation",
-)
-def put_bucket_notification_configuration(ctx: Context, bucket: str, notification_configuration: dict[str, Any], **_: Any) -> Reply:
-    found = the_bucket(ctx, bucket)
-    found.event_bridge = "EventBridgeConfiguration" in notification_configuration
-    ctx.tx.put(found)
-    return {}
-
-
-@reads("s3", "GetBucketNotificationConfiguration", authorize=on_bucket("GetBucketNotification"), acts=GET)
-def get_bucket_notification_configuration(ctx: Context, bucket: str, **_: Any) -> Reply:
-    return {"EventBridgeConfiguration": {}} if the_bucket(ctx, bucket).event_bridge else {}
-
-
-# -- what cannot be configured here yet reads as AWS answers for a bucket where it never was ---------------------------------
-
-_NEVER_SET = (
-    ("GetBucketCors", "GetBucketCORS", "NoSuchCORSConfiguration", "The CORS configuration does not exist"),
-    (
-        "GetBucketLifecycleConfiguration",
-        "GetLifecycleConfiguration",
-        "NoSuchLifecycleConfiguration",
-        "The lifecycle configuration does not exist",
-    ),
-    ("GetBucketWebsite", "GetBucketWebsite", "NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration"),
-    (
-        "GetBucketReplication",
-        "GetReplicationConfiguration",
+@reads("s3", "GetBucketReplication", authorize=on_bucket("GetReplicationConfiguration"), acts=GET)
+def get_bucket_replication(ctx: Context, bucket: str, **_: Any) -> Reply:
+    raise AwsError(
         "ReplicationConfigurationNotFoundError",
         "The replication configuration was not found",
-    ),
-    (
-        "GetObjectLockConfiguration",
-        "GetBucketObjectLockConfiguration",
-        "ObjectLockConfigurationNotFoundError",
-        "Object Lock configuration does not exist for this bucket",
-    ),
-)
-_DEFAULTS: tuple[tuple[str, str, Reply], ...] = (
-    ("GetBucketLogging", "GetBucketLogging", {}),
-    ("GetBucketRequestPayment", "GetBucketRequestPayment", {"Payer": "BucketOwner"}),
-    ("GetBucketAccelerateConfiguration", "GetAccelerateConfiguration", {}),
-)
-
-
-def _never_set(code: str, words: str) -> Callable[..., Reply]:
-    def handler(ctx: Context, bucket: str, **_: Any) -> Reply:
-        raise AwsError(code, words, extra={"BucketName": the_bucket(ctx, bucket).name})
-
-    return handler
-
-
-def _default(reply: Reply) -> Callable[..., Reply]:
-    def handler(ctx: Context, bucket: str, **_: Any) -> Reply:
-        the_bucket(ctx, bucket)
-        return dict(reply)
-
-    return handler
-
-
-for operation, action, code, words in _NEVER_SET:
-    reads("s3", operation, authorize=on_bucket(action), acts=GET)(_never_set(code, words))
-for operation, action, reply in _DEFAULTS:
-    reads("s3", operation, authorize=on_bucket(action), acts=GET)(_default(reply))
+        extra={"BucketName": the_bucket(ctx, bucket).name},
+    )

@@ -19,15 +19,17 @@ from windtunnel.services.s3 import checksums, notify
 from windtunnel.services.s3.conditions import check_read, check_write
 from windtunnel.services.s3.describing import (
     DESCRIBING,
-    checked_acl,
     described_by,
+    owned_by,
     quoted,
+    redirect_of,
     storage_class,
     tags_of_header,
     version_headers,
 )
 from windtunnel.services.s3.encryption import CUSTOMER_MEMBERS, SSE_MEMBERS, customer_key, for_new, for_old, readable, rewrapped, told
 from windtunnel.services.s3.guard import asked_bucket, find_version, need, on_new_object, on_object, the_bucket
+from windtunnel.services.s3.locks import for_new as for_new_lock
 from windtunnel.services.s3.objects import Current, Described, Encryption, Version, check_key, cut, object_key
 from windtunnel.services.s3.operations.reading import visible
 from windtunnel.services.s3.uploading import Part, check_part_number, the_upload
@@ -39,7 +41,14 @@ _SOURCE = (
 )
 _SOURCE_KEY = " ".join(f"CopySource{member}" for member in CUSTOMER_MEMBERS.split())
 _RANGE = re.compile(r"bytes=([0-9]{1,19})-([0-9]{1,19})\Z")
-_REENCRYPTING = ("server_side_encryption", "ssekms_key_id", "sse_customer_algorithm", "bucket_key_enabled", "storage_class")
+_REENCRYPTING = (
+    "server_side_encryption",
+    "ssekms_key_id",
+    "sse_customer_algorithm",
+    "bucket_key_enabled",
+    "storage_class",
+    "website_redirect_location",
+)
 MAX_COPY = 5 * 1024**3
 
 
@@ -127,7 +136,6 @@ def copy_object(
     bucket: str,
     key: str,
     copy_source: str,
-    acl: str | None = None,
     checksum_algorithm: str | None = None,
     if_match: str | None = None,
     if_none_match: str | None = None,
@@ -135,7 +143,8 @@ def copy_object(
 ) -> Reply:
     home = the_bucket(ctx, bucket)
     check_key(key)
-    checked_acl(home, acl, "CopyObject")
+    whose = owned_by(ctx, home, said)
+    retention, hold = for_new_lock(home, said, ctx.now)
     source, version, old_key, reply = read_source(ctx, copy_source, said)
     if version.size > MAX_COPY:
         raise AwsError(
@@ -162,6 +171,11 @@ def copy_object(
             checksums=_checksums(ctx, version, content, new_key, checksum_algorithm),
             content=content,
             encryption=encryption,
+            account=whose.account,
+            acl=whose.acl,
+            retention=retention,
+            legal_hold=hold,
+            redirect=redirect_of(said),
         ),
     )
     notify.created(ctx, home, copy, "CopyObject")
@@ -210,7 +224,10 @@ def _checksums(ctx: Context, version: Version, content: list[BlobRange], data_ke
 
 
 @writes(
-    "s3", "UploadPartCopy", authorize=on_part_copy, acts=f"{_SOURCE} {CUSTOMER_MEMBERS} {_SOURCE_KEY} CopySourceRange PartNumber UploadId"
+    "s3",
+    "UploadPartCopy",
+    authorize=on_part_copy,
+    acts=f"{_SOURCE} {CUSTOMER_MEMBERS} {_SOURCE_KEY} CopySourceRange PartNumber UploadId RequestPayer",
 )
 def upload_part_copy(
     ctx: Context,

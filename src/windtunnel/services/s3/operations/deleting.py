@@ -10,7 +10,8 @@ from windtunnel.kernel.registry import writes
 from windtunnel.services.s3 import notify
 from windtunnel.services.s3.buckets import Bucket
 from windtunnel.services.s3.conditions import check_write
-from windtunnel.services.s3.guard import asked_bucket, check_version_id, need, on_object, the_bucket
+from windtunnel.services.s3.guard import asked_bucket, check_version_id, find_version, need, on_object, the_bucket
+from windtunnel.services.s3.locks import check_removable
 from windtunnel.services.s3.objects import NULL, Current, Version, object_key
 from windtunnel.services.s3.operations.configuration import GET, malformed
 from windtunnel.services.s3.versions import drop_noncurrent, put_version, remove_current
@@ -18,25 +19,40 @@ from windtunnel.services.s3.versions import drop_noncurrent, put_version, remove
 MAX_KEYS = 1000
 
 
+def on_delete(ctx: Context, bypass_governance_retention: bool | None = None, **args: Any) -> list[Need]:
+    """Whoever passes by governance needs the permission for that too."""
+    needs = on_object("DeleteObject", versioned=("DeleteObjectVersion",))(ctx, **args)
+    if bypass_governance_retention and args.get("version_id") is not None:
+        needs += on_object("BypassGovernanceRetention")(ctx, **args)
+    return needs
+
+
 @writes(
     "s3",
     "DeleteObject",
-    authorize=on_object("DeleteObject", versioned=("DeleteObjectVersion",)),
-    acts="Bucket Key VersionId ExpectedBucketOwner IfMatch",
-    default_only={"BypassGovernanceRetention": False},
+    authorize=on_delete,
+    acts="Bucket Key VersionId ExpectedBucketOwner RequestPayer IfMatch BypassGovernanceRetention",
 )
-def delete_object(ctx: Context, bucket: str, key: str, version_id: str | None = None, if_match: str | None = None, **_: Any) -> Reply:
+def delete_object(
+    ctx: Context,
+    bucket: str,
+    key: str,
+    version_id: str | None = None,
+    if_match: str | None = None,
+    bypass_governance_retention: bool | None = None,
+    **_: Any,
+) -> Reply:
     home = the_bucket(ctx, bucket)
     check_version_id(version_id)
     if if_match is not None:
         check_write(key, ctx.tx.get(Current, object_key(bucket, key)), if_match, None)
-    return delete(ctx, home, key, version_id)
+    return delete(ctx, home, key, version_id, bypass=bool(bypass_governance_retention))
 
 
-def delete(ctx: Context, bucket: Bucket, key: str, version_id: str | None) -> Reply:
+def delete(ctx: Context, bucket: Bucket, key: str, version_id: str | None, *, bypass: bool = False) -> Reply:
     """Remove the version, or hide the object behind a delete marker; the members are DeleteObject's answer. What is gone is no error."""
     if version_id is not None:
-        return _delete_version(ctx, bucket, key, version_id)
+        return _delete_version(ctx, bucket, key, version_id, bypass)
     current = ctx.tx.get(Current, object_key(bucket.name, key))
     if not bucket.versioning:
         if current is not None:
@@ -48,9 +64,13 @@ def delete(ctx: Context, bucket: Bucket, key: str, version_id: str | None) -> Re
     return {"DeleteMarker": True, "VersionId": marker.version_id}
 
 
-def _delete_version(ctx: Context, bucket: Bucket, key: str, version_id: str) -> Reply:
+def _delete_version(ctx: Context, bucket: Bucket, key: str, version_id: str, bypass: bool) -> Reply:
     current = ctx.tx.get(Current, object_key(bucket.name, key))
     gone: Version | None
+    if bucket.lock:
+        kept = find_version(ctx.tx, bucket.name, key, version_id)
+        if kept is not None:
+            check_removable(kept, ctx.now, bypass=bypass)
     if current is not None and current.version_id == version_id:
         remove_current(ctx.tx, current)
         gone = current
@@ -72,10 +92,10 @@ def on_each_object(ctx: Context, bucket: str, expected_bucket_owner: str | None 
     "s3",
     "DeleteObjects",
     authorize=on_each_object,
-    acts=f"{GET} ChecksumAlgorithm Delete.Objects[].Key Delete.Objects[].VersionId Delete.Objects[].ETag Delete.Quiet",
-    default_only={"BypassGovernanceRetention": False},
+    acts=f"{GET} ChecksumAlgorithm Delete.Objects[].Key Delete.Objects[].VersionId Delete.Objects[].ETag Delete.Quiet RequestPayer"
+    " BypassGovernanceRetention",
 )
-def delete_objects(ctx: Context, bucket: str, delete: dict[str, Any], **_: Any) -> Reply:
+def delete_objects(ctx: Context, bucket: str, delete: dict[str, Any], bypass_governance_retention: bool | None = None, **_: Any) -> Reply:
     home = the_bucket(ctx, bucket)
     wanted = delete.get("Objects") or []
     if not 1 <= len(wanted) <= MAX_KEYS:
@@ -85,7 +105,7 @@ def delete_objects(ctx: Context, bucket: str, delete: dict[str, Any], **_: Any) 
     for item in wanted:
         named = {name: item[name] for name in ("Key", "VersionId") if name in item}
         try:
-            done = _delete_one(ctx, home, item)
+            done = _delete_one(ctx, home, item, bool(bypass_governance_retention))
         except AwsError as error:
             errors.append({**named, "Code": error.code, "Message": error.message})
             continue
@@ -95,13 +115,16 @@ def delete_objects(ctx: Context, bucket: str, delete: dict[str, Any], **_: Any) 
     return reply | ({"Errors": errors} if errors else {})
 
 
-def _delete_one(ctx: Context, bucket: Bucket, item: dict[str, Any]) -> Reply:
+def _delete_one(ctx: Context, bucket: Bucket, item: dict[str, Any], bypass: bool) -> Reply:
     """Nothing is written before all that can fail has passed, so a refused key leaves no trace among the others."""
     key, version_id = item["Key"], item.get("VersionId")
     action = "DeleteObject" if version_id is None else "DeleteObjectVersion"
-    ctx.cloud.identity.check(ctx, [need(ctx, bucket, action, key)])
+    needs = [need(ctx, bucket, action, key)]
+    if bypass and version_id is not None:
+        needs.append(need(ctx, bucket, "BypassGovernanceRetention", key))
+    ctx.cloud.identity.check(ctx, needs)
     if version_id is not None:
         check_version_id(version_id)
     if item.get("ETag") is not None:
         check_write(key, ctx.tx.get(Current, object_key(bucket.name, key)), item["ETag"], None)
-    return delete(ctx, bucket, key, version_id)
+    return delete(ctx, bucket, key, version_id, bypass=bypass)

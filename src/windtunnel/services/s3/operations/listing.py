@@ -16,7 +16,7 @@ from windtunnel.services.s3.operations.buckets import decode_token, encode_token
 from windtunnel.services.s3.walk import MAX_KEYS, CommonPrefix, Encoded, page_size, walk
 
 _KEYS = (("s3:prefix", "prefix"), ("s3:delimiter", "delimiter"), ("s3:max-keys", "max_keys"))
-_LIST = "Bucket Prefix Delimiter MaxKeys EncodingType ExpectedBucketOwner"
+_LIST = "Bucket Prefix Delimiter MaxKeys EncodingType ExpectedBucketOwner RequestPayer"
 
 
 class Page(NamedTuple):

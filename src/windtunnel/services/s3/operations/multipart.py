@@ -22,7 +22,7 @@ from windtunnel.services.s3.walk import LAST, CommonPrefix, Encoded, page_size, 
     "s3",
     "ListParts",
     authorize=on_object("ListMultipartUploadParts"),
-    acts=f"Bucket Key UploadId MaxParts PartNumberMarker ExpectedBucketOwner {CUSTOMER_MEMBERS}",
+    acts=f"Bucket Key UploadId MaxParts PartNumberMarker ExpectedBucketOwner RequestPayer {CUSTOMER_MEMBERS}",
     cost="scan",
 )
 def list_parts(
@@ -76,7 +76,7 @@ def _who(bucket: Bucket, upload: Upload) -> Reply:
     "s3",
     "ListMultipartUploads",
     authorize=on_bucket("ListBucketMultipartUploads"),
-    acts="Bucket Prefix Delimiter KeyMarker UploadIdMarker MaxUploads EncodingType ExpectedBucketOwner",
+    acts="Bucket Prefix Delimiter KeyMarker UploadIdMarker MaxUploads EncodingType ExpectedBucketOwner RequestPayer",
     cost="scan",
 )
 def list_multipart_uploads(

@@ -11,7 +11,7 @@ from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
 from windtunnel.services.s3.buckets import AccessBlock
-from windtunnel.services.s3.guard import on_bucket, the_bucket
+from windtunnel.services.s3.guard import access_block, on_bucket, the_bucket
 from windtunnel.services.s3.operations.configuration import GET, PUT
 from windtunnel.services.s3.public import is_public
 
@@ -34,7 +34,7 @@ def put_bucket_policy(ctx: Context, bucket: str, policy: str, **_: Any) -> Reply
     document = validate(policy, "resource", code="MalformedPolicy")
     _check_resources(document, found.arn)
     public = is_public(document)
-    if public and found.access_block is not None and found.access_block.block_public_policy:
+    if public and access_block(ctx, found).block_public_policy:
         raise AwsError(
             "AccessDenied",
             f"User: {ctx.principal.arn} is not authorized to perform: s3:PutBucketPolicy on resource: {found.arn} because public policies"

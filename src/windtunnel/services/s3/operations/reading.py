@@ -10,11 +10,10 @@ from windtunnel.kernel.registry import reads
 from windtunnel.services.s3 import checksums
 from windtunnel.services.s3.buckets import Bucket
 from windtunnel.services.s3.conditions import Window, check_read, window
-from windtunnel.services.s3.describing import read_headers, version_headers
+from windtunnel.services.s3.describing import ARCHIVED, read_headers, version_headers
 from windtunnel.services.s3.encryption import CUSTOMER_MEMBERS, customer_key, for_old, readable
 from windtunnel.services.s3.guard import check_version_id, deny_unless_may_list, find_version, on_object, the_bucket
 from windtunnel.services.s3.objects import Version, cut, no_such_key, no_such_version
-from windtunnel.services.s3.operations.configuration import full_control
 from windtunnel.wire.protocols import timestamps
 
 _OVERRIDES = {
@@ -25,7 +24,7 @@ _OVERRIDES = {
     "response_content_type": "ContentType",
 }
 _ASKED = (
-    "Bucket Key VersionId Range PartNumber IfMatch IfNoneMatch IfModifiedSince IfUnmodifiedSince ChecksumMode ExpectedBucketOwner"
+    "Bucket Key VersionId Range PartNumber IfMatch IfNoneMatch IfModifiedSince IfUnmodifiedSince ChecksumMode ExpectedBucketOwner RequestPayer"
     " ResponseCacheControl ResponseContentDisposition ResponseContentEncoding ResponseContentLanguage ResponseContentType ResponseExpires"
 )
 MAX_PARTS = 1000
@@ -53,6 +52,13 @@ def visible(ctx: Context, bucket: Bucket, key: str, version_id: str | None) -> V
 def get_object(ctx: Context, bucket: str, key: str, **asked: Any) -> Reply:
     """`Body` is the range of the blob that holds the bytes, or the list of them when there are several (a multipart object)."""
     version, view, reply, data_key = _looked_at(ctx, bucket, key, asked)
+    if version.described.storage_class in ARCHIVED and version.restored <= ctx.now:
+        raise AwsError(
+            "InvalidObjectState",
+            "The operation is not valid for the object's storage class",
+            status=403,
+            extra={"StorageClass": version.described.storage_class},
+        )
     pieces = readable(ctx, cut(version.content, view.start, view.length), data_key)
     reply["Body"] = pieces[0] if len(pieces) == 1 else pieces
     if version.described.tags:
@@ -92,7 +98,7 @@ def _looked_at(ctx: Context, bucket: str, key: str, asked: dict[str, Any]) -> tu
     "s3",
     "GetObjectAttributes",
     authorize=on_object("GetObject", "GetObjectAttributes", versioned=("GetObjectVersion", "GetObjectVersionAttributes")),
-    acts=f"Bucket Key VersionId MaxParts PartNumberMarker ExpectedBucketOwner ObjectAttributes[] {CUSTOMER_MEMBERS}",
+    acts=f"Bucket Key VersionId MaxParts PartNumberMarker ExpectedBucketOwner ObjectAttributes[] RequestPayer {CUSTOMER_MEMBERS}",
 )
 def get_object_attributes(
     ctx: Context,
@@ -136,15 +142,3 @@ def _parts(version: Version, limit: int, marker: int) -> Reply:
         "IsTruncated": len(following) > limit,
         "Parts": [{"PartNumber": part.number, "Size": part.size, **checksums.members(part.checksums)} for part in page],
     }
-
-
-@reads(
-    "s3",
-    "GetObjectAcl",
-    authorize=on_object("GetObjectAcl", versioned=("GetObjectVersionAcl",)),
-    acts="Bucket Key VersionId ExpectedBucketOwner",
-)
-def get_object_acl(ctx: Context, bucket: str, key: str, version_id: str | None = None, **_: Any) -> Reply:
-    home = the_bucket(ctx, bucket)
-    visible(ctx, home, key, version_id)
-    return full_control(home.account)

@@ -23,7 +23,9 @@ def on_new_tags(ctx: Context, tagging: dict[str, Any], **args: Any) -> list[Need
     return [need._replace(context={**need.context, **asked}) for need in _existing(ctx, **args)]
 
 
-@writes("s3", "PutObjectTagging", authorize=on_new_tags, acts=f"{PUT} Key VersionId Tagging.TagSet[].Key Tagging.TagSet[].Value")
+@writes(
+    "s3", "PutObjectTagging", authorize=on_new_tags, acts=f"{PUT} Key VersionId RequestPayer Tagging.TagSet[].Key Tagging.TagSet[].Value"
+)
 def put_object_tagging(ctx: Context, bucket: str, key: str, tagging: dict[str, Any], version_id: str | None = None, **_: Any) -> Reply:
     home = the_bucket(ctx, bucket)
     version = retagged(visible(ctx, home, key, version_id), object_tags(tagging["TagSet"]))
@@ -36,7 +38,7 @@ def put_object_tagging(ctx: Context, bucket: str, key: str, tagging: dict[str, A
     "s3",
     "GetObjectTagging",
     authorize=on_object("GetObjectTagging", versioned=("GetObjectVersionTagging",)),
-    acts="Bucket Key VersionId ExpectedBucketOwner",
+    acts="Bucket Key VersionId ExpectedBucketOwner RequestPayer",
 )
 def get_object_tagging(ctx: Context, bucket: str, key: str, version_id: str | None = None, **_: Any) -> Reply:
     home = the_bucket(ctx, bucket)

@@ -11,9 +11,10 @@ from windtunnel.kernel.registry import writes
 from windtunnel.services.s3 import checksums, notify
 from windtunnel.services.s3.buckets import Bucket
 from windtunnel.services.s3.conditions import check_write
-from windtunnel.services.s3.describing import DESCRIBING, checked_acl, described_by, quoted, version_headers
+from windtunnel.services.s3.describing import DESCRIBING, described_by, owned_by, quoted, redirect_of, version_headers
 from windtunnel.services.s3.encryption import CUSTOMER_MEMBERS, SSE_MEMBERS, customer_key, etag_of, for_new, for_old, kept, told
 from windtunnel.services.s3.guard import on_new_object, on_object, the_bucket
+from windtunnel.services.s3.locks import for_new as for_new_lock
 from windtunnel.services.s3.objects import EMPTY, ChecksumType, Current, Version, check_key, object_key, whole
 from windtunnel.services.s3.operations.configuration import malformed
 from windtunnel.services.s3.operations.writing import BODY
@@ -44,14 +45,14 @@ def create_multipart_upload(
     ctx: Context,
     bucket: str,
     key: str,
-    acl: str | None = None,
     checksum_algorithm: str | None = None,
     checksum_type: ChecksumType | None = None,
     **said: Any,
 ) -> Reply:
     home = the_bucket(ctx, bucket)
     check_key(key)
-    checked_acl(home, acl, "CreateMultipartUpload")
+    whose = owned_by(ctx, home, said)
+    retention, hold = for_new_lock(home, said, ctx.now)
     algorithm, kind = _checksum_plan(checksum_algorithm, checksum_type)
     upload = Upload(
         id=f"{int(ctx.now * 1000):012x}{ctx.ids.alnum(52)}",
@@ -62,6 +63,11 @@ def create_multipart_upload(
         described=described_by(said, "CreateMultipartUpload"),
         algorithm=algorithm,
         checksum_type=kind,
+        account=whose.account,
+        acl=whose.acl,
+        retention=retention,
+        legal_hold=hold,
+        redirect=redirect_of(said),
         encryption=for_new(ctx, home, key, said, "CreateMultipartUpload").encryption,
     )
     ctx.tx.put(upload)
@@ -85,7 +91,7 @@ def _checksum_plan(algorithm: str | None, kind: ChecksumType | None) -> tuple[st
     "s3",
     "UploadPart",
     authorize=on_object("PutObject"),
-    acts=f"{BODY} PartNumber UploadId {CUSTOMER_MEMBERS}",
+    acts=f"{BODY} PartNumber UploadId RequestPayer {CUSTOMER_MEMBERS}",
     body="stage",
 )
 def upload_part(
@@ -131,7 +137,7 @@ _PART = "MultipartUpload.Parts[]"
     authorize=on_new_object,
     acts=" ".join(
         [
-            f"Bucket Key UploadId ExpectedBucketOwner IfMatch IfNoneMatch MpuObjectSize ChecksumType {_PART}.PartNumber {_PART}.ETag",
+            f"Bucket Key UploadId ExpectedBucketOwner RequestPayer IfMatch IfNoneMatch MpuObjectSize ChecksumType {_PART}.PartNumber {_PART}.ETag",
             *(f"{_PART}.{member}" for member in checksums.MEMBERS),
             *checksums.MEMBERS,
         ]
@@ -192,6 +198,11 @@ def _assembled(ctx: Context, upload: Upload, parts: list[Part]) -> Current:
         content=[piece for part in parts for piece in part.content if piece.length],
         upload=upload.id,
         encryption=upload.encryption,
+        account=upload.account,
+        acl=upload.acl,
+        retention=upload.retention,
+        legal_hold=upload.legal_hold,
+        redirect=upload.redirect,
     )
 
 
@@ -221,7 +232,7 @@ def _completed(ctx: Context, bucket: Bucket, version: Version) -> Reply:
     "s3",
     "AbortMultipartUpload",
     authorize=on_object("AbortMultipartUpload"),
-    acts="Bucket Key UploadId ExpectedBucketOwner",
+    acts="Bucket Key UploadId ExpectedBucketOwner RequestPayer",
 )
 def abort_multipart_upload(ctx: Context, bucket: str, key: str, upload_id: str, **_: Any) -> Reply:
     drop_upload(ctx.tx, the_upload(ctx.tx, bucket, key, upload_id))

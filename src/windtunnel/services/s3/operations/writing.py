@@ -9,9 +9,10 @@ from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.registry import writes
 from windtunnel.services.s3 import checksums, notify
 from windtunnel.services.s3.conditions import check_write
-from windtunnel.services.s3.describing import DESCRIBING, checked_acl, described_by, quoted, version_headers
+from windtunnel.services.s3.describing import DESCRIBING, described_by, owned_by, quoted, redirect_of, version_headers
 from windtunnel.services.s3.encryption import SSE_MEMBERS, etag_of, for_new, kept, told
 from windtunnel.services.s3.guard import on_new_object, the_bucket
+from windtunnel.services.s3.locks import for_new as for_new_lock
 from windtunnel.services.s3.objects import EMPTY, Current, check_key, object_key, whole
 from windtunnel.services.s3.versions import put_version
 
@@ -31,14 +32,14 @@ def put_object(
     bucket: str,
     key: str,
     body: Body | None = None,
-    acl: str | None = None,
     if_match: str | None = None,
     if_none_match: str | None = None,
     **said: Any,
 ) -> Reply:
     home = the_bucket(ctx, bucket)
     check_key(key)
-    checked_acl(home, acl, "PutObject")
+    whose = owned_by(ctx, home, said)
+    retention, hold = for_new_lock(home, said, ctx.now)
     staged = body or Body(EMPTY)
     if if_match is not None or if_none_match is not None:
         check_write(key, ctx.tx.get(Current, object_key(bucket, key)), if_match, if_none_match)
@@ -58,6 +59,11 @@ def put_object(
             checksums=checksums.of_body(staged),
             content=[whole(ref)],
             encryption=encryption,
+            account=whose.account,
+            acl=whose.acl,
+            retention=retention,
+            legal_hold=hold,
+            redirect=redirect_of(said),
         ),
     )
     notify.created(ctx, home, version, "PutObject")
