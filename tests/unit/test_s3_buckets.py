@@ -161,7 +161,7 @@ def test_tags_ownership_and_encryption_are_set_and_removed(cloud: InProcessCloud
     assert refusal(cloud, "PutBucketAcl", acl="private") == "AccessControlListNotSupported"
     on_box(cloud, "PutBucketOwnershipControls", ownership_controls={"Rules": [{"ObjectOwnership": "ObjectWriter"}]})
     on_box(cloud, "PutBucketAcl", acl="private")
-    assert refusal(cloud, "PutBucketAcl", acl="public-read") == "NotImplemented"
+    assert refusal(cloud, "PutBucketAcl", acl="public-read") == "AccessDenied"
     on_box(cloud, "DeleteBucketOwnershipControls")
     assert refusal(cloud, "GetBucketOwnershipControls") == "OwnershipControlsNotFoundError"
     dsse = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms:dsse"}}]}

@@ -172,14 +172,13 @@ def test_error_documents_name_what_is_missing(s3: Any) -> None:
 
 def test_what_is_not_built_names_itself_and_changes_nothing(s3: Any) -> None:
     for refused in (
-        {"ServerSideEncryption": "aws:kms"},
-        {"ObjectLockMode": "COMPLIANCE"},
-        {"WebsiteRedirectLocation": "/x"},
-        {"StorageClass": "DEEP_ARCHIVE"},
+        {"ServerSideEncryption": "aws:kms:dsse"},
+        {"WriteOffsetBytes": 1},
+        {"StorageClass": "OUTPOSTS"},
     ):
         assert code(s3.put_object, Bucket="box", Key="k", Body=b"x", **refused) == "NotImplemented"
     topic = {"TopicConfigurations": [{"TopicArn": "arn:aws:sns:us-east-1:123456789012:t", "Events": ["s3:ObjectCreated:*"]}]}
-    assert code(s3.put_bucket_notification_configuration, Bucket="box", NotificationConfiguration=topic) == "NotImplemented"
+    assert code(s3.put_bucket_notification_configuration, Bucket="box", NotificationConfiguration=topic) == "InvalidArgument"
     assert s3.list_objects_v2(Bucket="box")["KeyCount"] == 0
 
 

@@ -16,7 +16,7 @@ from windtunnel.services.s3.guard import access_block, acl_keys, on_bucket, on_o
 from windtunnel.services.s3.operations.configuration import GET, PUT
 from windtunnel.services.s3.operations.reading import visible
 
-_LIST = f"{PUT} ACL {GRANT_MEMBERS} GrantWrite AccessControlPolicy"
+_LIST = f"{PUT} ACL {GRANT_MEMBERS} GrantWrite AccessControlPolicy.*"
 
 
 def _chosen(ctx: Context, bucket: Bucket, account: str, args: dict[str, Any], *, of_bucket: bool) -> list[Grant]:

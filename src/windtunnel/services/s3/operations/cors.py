@@ -13,7 +13,7 @@ from windtunnel.services.s3.operations.configuration import GET, PUT
 from windtunnel.services.s3.settings import Setting, setting, setting_key
 
 
-@writes("s3", "PutBucketCors", authorize=on_bucket("PutBucketCORS"), acts=f"{PUT} CORSConfiguration")
+@writes("s3", "PutBucketCors", authorize=on_bucket("PutBucketCORS"), acts=f"{PUT} CORSConfiguration.*")
 def put_bucket_cors(ctx: Context, bucket: str, cors_configuration: dict[str, Any], **_: Any) -> Reply:
     found = the_bucket(ctx, bucket)
     check_rules(cors_configuration["CORSRules"])

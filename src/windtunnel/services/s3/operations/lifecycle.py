@@ -18,7 +18,7 @@ from windtunnel.services.s3.settings import Setting, setting, setting_key
     "s3",
     "PutBucketLifecycleConfiguration",
     authorize=on_bucket("PutLifecycleConfiguration"),
-    acts=f"{GET} ChecksumAlgorithm LifecycleConfiguration TransitionDefaultMinimumObjectSize",
+    acts=f"{GET} ChecksumAlgorithm LifecycleConfiguration.* TransitionDefaultMinimumObjectSize",
 )
 def put_bucket_lifecycle_configuration(
     ctx: Context,

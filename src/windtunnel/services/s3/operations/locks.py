@@ -30,7 +30,7 @@ def on_retention(ctx: Context, bypass_governance_retention: bool | None = None, 
     "s3",
     "PutObjectLockConfiguration",
     authorize=on_bucket("PutBucketObjectLockConfiguration"),
-    acts=f"{PUT} RequestPayer ObjectLockConfiguration",
+    acts=f"{PUT} RequestPayer ObjectLockConfiguration.*",
 )
 def put_object_lock_configuration(ctx: Context, bucket: str, object_lock_configuration: dict[str, Any] | None = None, **_: Any) -> Reply:
     found, wanted = the_bucket(ctx, bucket), object_lock_configuration or {}

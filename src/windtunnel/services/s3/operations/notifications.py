@@ -17,7 +17,7 @@ from windtunnel.services.s3.settings import Setting, setting, setting_key
     "s3",
     "PutBucketNotificationConfiguration",
     authorize=on_bucket("PutBucketNotification"),
-    acts=f"{GET} NotificationConfiguration SkipDestinationValidation",
+    acts=f"{GET} NotificationConfiguration.* SkipDestinationValidation",
 )
 def put_bucket_notification_configuration(
     ctx: Context, bucket: str, notification_configuration: dict[str, Any], skip_destination_validation: bool | None = None, **_: Any

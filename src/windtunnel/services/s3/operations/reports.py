@@ -98,7 +98,7 @@ def _list(kind: Kind) -> Callable[..., Reply]:
 
 for kind in KINDS:
     operation = f"Bucket{kind.member}"
-    writes("s3", f"Put{operation}", authorize=on_bucket(f"Put{kind.action}"), acts=f"{GET} Id", descriptive=kind.member)(_put(kind))
+    writes("s3", f"Put{operation}", authorize=on_bucket(f"Put{kind.action}"), acts=f"{GET} Id", descriptive=f"{kind.member}.*")(_put(kind))
     reads("s3", f"Get{operation}", authorize=on_bucket(f"Get{kind.action}"), acts=f"{GET} Id")(_get(kind))
     writes("s3", f"Delete{operation}", authorize=on_bucket(f"Put{kind.action}"), acts=f"{GET} Id")(_delete(kind))
     reads("s3", f"List{operation}s", authorize=on_bucket(f"Get{kind.action}"), acts=f"{GET} ContinuationToken", cost="scan")(_list(kind))

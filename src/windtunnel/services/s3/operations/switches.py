@@ -79,7 +79,7 @@ def get_bucket_request_payment(ctx: Context, bucket: str, **_: Any) -> Reply:
     "PutBucketLogging",
     authorize=on_bucket("PutBucketLogging"),
     acts=PUT,
-    descriptive="BucketLoggingStatus",
+    descriptive="BucketLoggingStatus.*",
 )
 def put_bucket_logging(ctx: Context, bucket: str, bucket_logging_status: dict[str, Any], **_: Any) -> Reply:
     found, wanted = the_bucket(ctx, bucket), bucket_logging_status.get("LoggingEnabled")

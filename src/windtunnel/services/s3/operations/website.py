@@ -13,7 +13,7 @@ from windtunnel.services.s3.settings import Setting, setting, setting_key
 from windtunnel.services.s3.website import check_website
 
 
-@writes("s3", "PutBucketWebsite", authorize=on_bucket("PutBucketWebsite"), acts=f"{PUT} WebsiteConfiguration")
+@writes("s3", "PutBucketWebsite", authorize=on_bucket("PutBucketWebsite"), acts=f"{PUT} WebsiteConfiguration.*")
 def put_bucket_website(ctx: Context, bucket: str, website_configuration: dict[str, Any], **_: Any) -> Reply:
     found = the_bucket(ctx, bucket)
     check_website(website_configuration)
