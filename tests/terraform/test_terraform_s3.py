@@ -164,6 +164,9 @@ resource "aws_s3_object_copy" "copy" {
   bucket = aws_s3_bucket.main.id
   key    = "copy.html"
   source = "${aws_s3_bucket.main.id}/${aws_s3_object.page.key}"
+
+  tagging_directive = "REPLACE"
+  tags              = { copied = "yes" }
 }
 resource "aws_s3_bucket_accelerate_configuration" "main" {
   bucket = aws_s3_bucket.main.id

@@ -93,7 +93,7 @@ def _canned(name: str, account: str, bucket_account: str, of_bucket: bool) -> li
         more["bucket-owner-read"] = [Grant("READ", canonical_id(bucket_account))] if foreign else []
         more["bucket-owner-full-control"] = [Grant("FULL_CONTROL", canonical_id(bucket_account))] if foreign else []
     if name not in more:
-        raise AwsError("InvalidArgument", "", extra={"ArgumentName": "x-amz-acl", "ArgumentValue": name})
+        raise AwsError("InvalidArgument", "The canned ACL is not valid.", extra={"ArgumentName": "x-amz-acl", "ArgumentValue": name})
     return grants + more[name]
 
 
