@@ -16,6 +16,7 @@ from windtunnel.iam.conditions import condition_values, parse_operator
 from windtunnel.iam.operators import moment
 from windtunnel.iam.policy import statements_of
 from windtunnel.iam.principals import listed, principal_error
+from windtunnel.iam.wildcards import marked, matcher
 from windtunnel.kernel.errors import AwsError
 
 Kind = Literal["identity", "resource", "trust"]
@@ -162,7 +163,7 @@ def _check_resource_format(resource: str) -> None:
         return
     fields = resource.split(":")
     _require(len(fields) > 1, f'Resource {resource} must be in ARN format or "*".')
-    if fields[1] != "aws":
+    if not matcher(marked(fields[1]))("aws"):
         tail = (fields[2:5] + ["*"] * 3)[:3] + [":".join(fields[5:]) or "*"]
         raise _Refused(f'Partition "{fields[1]}" is not valid for resource "arn:{fields[1]}:{":".join(tail)}".')
     _require(len(fields) > 2, "Resource vendor must be fully qualified and cannot contain regexes.")

@@ -114,6 +114,7 @@ class Request:
         "staged",
         "verified",
         "checksums",
+        "id",
     )
 
     def __init__(
@@ -141,6 +142,7 @@ class Request:
         self.staged: Body | None = None
         self.verified: Verified | None = None
         self.checksums: list[tuple[str, str]] = []
+        self.id = ""
 
 
 class Plan:
@@ -239,7 +241,7 @@ class Core:
         encoder = self._errors.get(key)
         if encoder is None:
             encoder = self._errors[key] = compile_error_encoder(load_service(route.service), route.protocol)
-        return encoder(error, _request_id(), request.method == "HEAD")
+        return encoder(error, request.id or _request_id(), request.method == "HEAD")
 
     def _route(self, request: Request) -> tuple[Signed | None, Route]:
         route = request.route
@@ -334,8 +336,9 @@ class Core:
         if plan.streaming_input is not None:
             args[plan.streaming_input] = self._body(request) if operation.body == "stage" else request.body
         scope = Scope(principal.account or self._backend.account, region)
+        request.id = _request_id()  # an error's too: what was recorded of the request is found by the id that the client saw
         info = RequestInfo(
-            _request_id(), request.client, request.head.get("user-agent", ""), request.secure, request.head.get("host", ""), request.sandbox
+            request.id, request.client, request.head.get("user-agent", ""), request.secure, request.head.get("host", ""), request.sandbox
         )
         run = Run(plan, scope, principal, info, args)
         if plan.pages is not None and (token := args.get(plan.pages.argument)):

@@ -131,7 +131,11 @@ def _resource_policies(document: str) -> PolicySet:
 
 
 def with_resource_policy(policies: Policies, need: Need) -> Policies:
-    if need.resource_policy is None and need.account is None:
-        return policies
+    """The caller's policies, and what the need says of the resource's side."""
+    account = need.account
+    if need.resource_policy is None and account is None:
+        if need.action != "iam:PassRole":
+            return policies
+        account = account_in(need.resource)  # a role of another account is passed by nobody: it has no policy that could grant it
     resource = _resource_policies(need.resource_policy) if need.resource_policy is not None else None
-    return Policies(policies.identity, policies.boundary, policies.session, resource, need.account, need.resource_policy_required)
+    return Policies(policies.identity, policies.boundary, policies.session, resource, account or None, need.resource_policy_required)
