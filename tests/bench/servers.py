@@ -30,6 +30,7 @@ class Server:
 
     name = ""
     key, secret = "test", "test"
+    account = "000000000000"
 
     def __init__(self) -> None:
         self.port = free_port()

@@ -24,7 +24,7 @@ from windtunnel.wire.models import load_service
 
 load_services()
 USER = "caller"
-DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"}
+DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation", "403"}
 ACTION = re.compile(r"is not authorized to perform: ([a-z0-9-]+:[A-Za-z0-9]+)")
 
 PASSING = "iam:PassRole"

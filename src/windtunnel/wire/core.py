@@ -583,11 +583,11 @@ def _denied(route: Route, error: AwsError) -> AwsError:
     """AccessDenied under the name, and in the words, that the service has for it."""
     if route.protocol == "ec2":
         return AwsError("UnauthorizedOperation", f"You are not authorized to perform this operation. {error.message}", status=403)
+    rules = RULES.get(route.service)
+    own = rules.access_denied_code if rules else "AccessDeniedException"
     if route.protocol in ("json", "rest-json", "smithy-rpc-v2-cbor"):
-        rules = RULES.get(route.service)
-        code = rules.access_denied_code if rules else "AccessDeniedException"
-        return AwsError(code, error.message, status=None if route.protocol == "rest-json" else 400)
-    return AwsError("AccessDenied", error.message, status=403)
+        return AwsError(own, error.message, status=None if route.protocol == "rest-json" else 400)
+    return AwsError("AccessDenied" if own == "AccessDeniedException" else own, error.message, status=403)
 
 
 def _damaged() -> AwsError:

@@ -1,0 +1,108 @@
+"""The keys that sign messages, and their certificates, which this endpoint serves at SigningCertURL.
+
+Invariants: a key is made once and kept sealed; whatever is signed can be verified with the certificate that its message names, also after
+a restart. Messages to queues are signed with a shorter key than those to HTTP endpoints (see docs/decisions/0101).
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, Literal
+from weakref import WeakKeyDictionary
+
+from windtunnel.kernel.context import Context
+from windtunnel.kernel.records import Record, RecordScope, Tx
+
+Use = Literal["queue", "http"]
+BITS: dict[Use, int] = {"queue": 1024, "http": 2048}
+_PURPOSE = b"sns.signer"
+
+
+class Signer(Record, kw_only=True):
+    """use: for what it signs; key: the private key (PEM), sealed, in base64; certificate: PEM, named `id` in its URL."""
+
+    KIND: ClassVar[str] = "sns.signer"
+    SCOPE: ClassVar[RecordScope] = "cloud"
+    INDEXES: ClassVar = {"id": "id"}
+
+    use: str
+    id: str
+    key_sealed: str
+    certificate: str
+
+    def key(self) -> str:
+        return self.use
+
+
+_LOADED: WeakKeyDictionary[Any, dict[str, tuple[Any, str]]] = WeakKeyDictionary()
+
+
+def make(ctx: Context) -> list[dict[str, str]]:
+    """New signers for all uses that have none yet, to be given to `keep` (slow: in a thread, before the transaction)."""
+    return [_made(ctx, use) for use in BITS if ctx.tx.get(Signer, use) is None]
+
+
+def keep(ctx: Context, made: list[dict[str, str]] | None) -> None:
+    """Keep what `make` made, unless another was first. In-process callers have made none: then it is made here, once in a cloud's life."""
+    for fields in made if made is not None else make(ctx):
+        if ctx.tx.get(Signer, fields["use"]) is None:
+            ctx.tx.put(Signer(**fields))
+
+
+def _made(ctx: Context, use: Use) -> dict[str, str]:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.x509.oid import NameOID
+
+    key = rsa.generate_private_key(65537, BITS[use])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sns.amazonaws.com")])
+    now = datetime.fromtimestamp(ctx.now, UTC) - timedelta(hours=1)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=3650))
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return {
+        "use": use,
+        "id": certificate.fingerprint(hashes.SHA256()).hex()[:32],
+        "key_sealed": b64encode(ctx.cloud.part("sealer").seal(private, _PURPOSE)).decode(),
+        "certificate": certificate.public_bytes(serialization.Encoding.PEM).decode(),
+    }
+
+
+def sign(ctx: Context, use: Use, text: bytes, version: str) -> tuple[str, str]:
+    """(signature in base64, SigningCertURL). version: "1" is SHA-1, "2" SHA-256."""
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import padding
+
+    key, identifier = _loaded(ctx, use)
+    signature = key.sign(text, padding.PKCS1v15(), hashes.SHA256() if version == "2" else hashes.SHA1())
+    return b64encode(signature).decode(), f"{ctx.cloud.endpoint}/SimpleNotificationService-{identifier}.pem"
+
+
+def _loaded(ctx: Context, use: Use) -> tuple[Any, str]:
+    held = _LOADED.setdefault(ctx.cloud, {})
+    found = held.get(use)
+    if found is None:
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+        signer = ctx.tx.get(Signer, use)
+        if signer is None:
+            raise RuntimeError("a topic was made without the keys that sign its messages")
+        private = ctx.cloud.part("sealer").unseal(b64decode(signer.key_sealed), _PURPOSE)
+        found = held[use] = (load_pem_private_key(private, None), signer.id)
+    return found
+
+
+def certificate(tx: Tx, identifier: str) -> str | None:
+    """The certificate (PEM) that a SigningCertURL names."""
+    found = tx.find(Signer, "id", identifier, limit=1)
+    return found[0].certificate if found else None
