@@ -62,15 +62,17 @@ def add_compute(cloud: WindtunnelCloud, listeners: Listeners) -> None:
 
 async def assemble(cloud: WindtunnelCloud, backend: Any) -> Listeners:
     """Everything but the host's sockets. Runs before anything is answered."""
-    from windtunnel.gateways import control, git_http, metadata
+    from windtunnel.gateways import control, git_http, metadata, sns_certificates
     from windtunnel.server import Listeners
     from windtunnel.services.ec2.answering import InstanceMetadata
+    from windtunnel.services.sns import signing
 
     await cloud.writer.submit(root_key(cloud))
     gateways: list[Any] = [
         (metadata.matches, metadata.MetadataGateway(backend, InstanceMetadata(cloud, backend))),
         (control.matches, control.ControlGateway(cloud, backend)),
         (git_http.matches, git_http.GitGateway(cloud, backend, cloud.settings.region)),
+        (sns_certificates.matches, sns_certificates.SnsCertificates(backend, signing.certificate)),
     ]
     listeners = Listeners(cloud.loop, HttpEdge(Core(backend), gateways, cloud.settings.hosts), cloud.settings.data)
     add_compute(cloud, listeners)

@@ -23,6 +23,7 @@ COMMANDS = {
     "doctor": "see whether a data directory is whole; mend what can be mended",
     "labs": "run labs by real clients against a cloud of their own, and grade them",
     "why": "tell what led to a thing: commit, execution, build, deployment, hook line",
+    "mailbox": "the mail that SNS has sent, newest last",
     "coverage": "which operations and members act, are descriptive, are refused",
     "check": "ruff, mypy and the fast tests",
     "test": "every test",
@@ -72,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="windtunnel", description="The AWS DevOps toolchain running for real on one machine.")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     made = {name: commands.add_parser(name, help=text, description=text) for name, text in COMMANDS.items()}
-    for name in ("up", "down", "env", "explain", "status", "why", "doctor"):
+    for name in ("up", "down", "env", "explain", "status", "why", "doctor", "mailbox"):
         _add_data(made[name])
     up = made["up"]
     up.add_argument("--from-snapshot", default=None, metavar="NAME", help="begin with this snapshot, on a data directory without a cloud")
@@ -96,6 +97,7 @@ def parser() -> argparse.ArgumentParser:
     made["labs"].add_argument("names", nargs="*", metavar="NAME", help="which labs (default: all)")
     made["labs"].add_argument("--keep", action="store_true", help="leave the lab's cloud running at the end")
     made["why"].add_argument("id", metavar="ID", help="an execution, build, deployment, instance or commit id")
+    made["mailbox"].add_argument("--json", action="store_true", help="as JSON")
     for name, tool in PASSES_ON.items():
         made[name].add_argument("rest", nargs="*", metavar="ARGUMENT", help=f"passed on to {tool}, options too")
     made["coverage"].add_argument("services", nargs="*", metavar="SERVICE", help="which services (default: all)")
