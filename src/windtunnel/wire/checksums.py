@@ -2,7 +2,8 @@
 
 CRC-32C and CRC-64/NVME are in no library of Python's. They are computed here by folding: a block is one big integer, read as a
 polynomial over GF(2), and its leading half is replaced by its product with x^n mod P, which needs shifts and XORs only; CPython does these at
-memory speed, so that a MiB takes 5 to 10 ms where a loop over a table takes 150.
+memory speed, so that a MiB takes 7 to 9 ms where a loop over a table takes 150. Where AWS's own library is installed (`pip install windtunnel[fast]`: 13 MB on
+disk, 48 ms and 7 MB of memory on first use) large bodies go through it, at 0.02 ms a MiB.
 Invariant: an algorithm that is not known here is refused by name, never passed unverified.
 """
 
@@ -11,14 +12,19 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import importlib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 from windtunnel.kernel.errors import AwsError, not_built
 
 _BLOCK = 1 << 17
+_LARGE = 1 << 18
+"""From here on it is worth asking for the native library."""
+Native = Callable[[bytes, int], int]
+"""(data, the CRC of all before it) -> the CRC of all"""
 
 
 class Digest(Protocol):
@@ -100,14 +106,31 @@ def _polynomial(width: int, poly: int) -> _Polynomial:
     return _Polynomial(width, poly)
 
 
-class _FoldedCrc:
-    """A CRC with all-ones start and end."""
+@lru_cache(maxsize=1)
+def _native() -> Any:
+    """AWS's common runtime, when it is there."""
+    try:
+        return importlib.import_module("awscrt.checksums")
+    except ImportError:
+        return None
 
-    def __init__(self, width: int, poly: int) -> None:
+
+class FoldedCrc:
+    """A CRC with all-ones start and end. native: how a library does the same, when there is one."""
+
+    def __init__(self, width: int, poly: int, native: Callable[[], Native | None]) -> None:
         self._polynomial = _polynomial(width, poly)
         self._register = self._polynomial.ones
+        self._native = native
 
     def update(self, data: bytes) -> None:
+        native = self._native() if len(data) >= _LARGE else None
+        if native is not None:
+            self._register = native(data, self._register ^ self._polynomial.ones) ^ self._polynomial.ones
+        else:
+            self._fold(data)
+
+    def _fold(self, data: bytes) -> None:
         width = self._polynomial.width
         for start in range(0, len(data), _BLOCK):
             block = data[start : start + _BLOCK]
@@ -139,9 +162,9 @@ def new_digest(algorithm: str) -> Digest:
     if algorithm == "crc32":
         return _Crc32()
     if algorithm == "crc32c":
-        return _FoldedCrc(32, 0x82F63B78)
+        return FoldedCrc(32, 0x82F63B78, lambda: getattr(_native(), "crc32c", None))
     if algorithm == "crc64nvme":
-        return _FoldedCrc(64, 0x9A6C9329AC4BC9B5)
+        return FoldedCrc(64, 0x9A6C9329AC4BC9B5, lambda: getattr(_native(), "crc64nvme", None))
     if algorithm in ("sha1", "sha256", "sha512", "md5"):
         return _Hash(algorithm)
     raise not_built("s3", "PutObject", f"x-amz-checksum-{algorithm[:32]}")
