@@ -190,8 +190,19 @@ class Checksums:
             for name, value in headers.items()
             if name.startswith(_PREFIX) and name.removeprefix(_PREFIX) not in _NO_ALGORITHMS
         }
+        if len(self._claims) > 1:
+            raise AwsError(
+                "InvalidRequest", "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.", status=400
+            )
         self._md5 = headers.get("content-md5")
         wanted = [*self._claims, *(name.removeprefix(_PREFIX) for name in trailers if name.startswith(_PREFIX))]
+        promised = headers.get("x-amz-sdk-checksum-algorithm", "").lower()
+        if promised and promised not in wanted:
+            raise AwsError(
+                "InvalidRequest",
+                "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.",
+                status=400,
+            )
         self._digests = {algorithm: new_digest(algorithm) for algorithm in dict.fromkeys(wanted)}
         if self._md5 is not None:
             self._digests["content-md5"] = _Hash("md5")

@@ -21,41 +21,30 @@ from windtunnel.kernel.context import Context, EventStream, RequestInfo, Wait
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.principal import Credential, Principal
 from windtunnel.kernel.records import Tx
-from windtunnel.kernel.registry import OPERATIONS, RULES, Operation, ServiceRules
+from windtunnel.kernel.registry import OPERATIONS, RULES, ServiceRules
 from windtunnel.kernel.scope import Scope
 from windtunnel.wire.autherrors import Family, refused
-from windtunnel.wire.chunked import body_reader
-from windtunnel.wire.models import ServiceModel, load_service
-from windtunnel.wire.naming import xform
-from windtunnel.wire.paging import key_maker, page_tokens
-from windtunnel.wire.protocols import compile_decoder, compile_encoder, compile_error_encoder
-from windtunnel.wire.protocols.base import Decoder, Encoder, ErrorEncoder, RawRequest, Response, parse_query
-from windtunnel.wire.protocols.events import EventEncoder, compile_event_encoder
+from windtunnel.wire.bodies import MAX_BODY as MAX_BODY
+from windtunnel.wire.bodies import Stager, is_packed, prove_body, unpacked
+from windtunnel.wire.models import load_service
+from windtunnel.wire.paging import key_maker
+from windtunnel.wire.protocols import compile_error_encoder
+from windtunnel.wire.protocols.base import ErrorEncoder, RawRequest, Response, parse_query
+from windtunnel.wire.protocols.events import EventEncoder
+from windtunnel.wire.request import Plan, Run
+from windtunnel.wire.request import Request as Request
+from windtunnel.wire.request import Streamed as Streamed
 from windtunnel.wire.routing import Route, Router, scope_service
-from windtunnel.wire.sigv4 import Signed, Verified, check_body, read_signature, verify
+from windtunnel.wire.sigv4 import Signed, Verified, read_signature, verify
 from windtunnel.wire.streaming import Events
 
 log = logging.getLogger("windtunnel.wire")
 _XML_ELSEWHERE = ("cloudfront", "route53")
 """Signing names of rest-xml services other than S3's."""
-MAX_BODY = 16 << 20
 INLINE_STAGE = 16 * 1024
 """Bodies up to this size are staged without a file, on the loop."""
 SHORTEST_PAUSE = 0.005
 """Seconds between two looks of a long poll at a clock that stands still, or nearly."""
-FLUSH = 1 << 20
-"""How much of a streaming body is gathered before a thread hashes and writes it."""
-
-
-class Streamed:
-    """An answer whose body is part of a blob: status and headers now, the bytes in chunks."""
-
-    __slots__ = ("status", "headers", "body")
-
-    def __init__(self, status: int, headers: list[tuple[bytes, bytes]], body: BlobRange | list[BlobRange]) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
 
 
 Answer = Response | Streamed | Events
@@ -95,90 +84,6 @@ class Backend(Protocol):
     def unlisten(self, name: str, heard: asyncio.Future[None]) -> None: ...
 
     async def wait_for(self, name: str, timeout: float, heard: asyncio.Future[None] | None = None) -> bool: ...
-
-
-class Request:
-    """One HTTP request. headers: lower-case names as received; head: the same joined by name; sandbox: whose listener took it."""
-
-    __slots__ = (
-        "method",
-        "raw_path",
-        "raw_query",
-        "headers",
-        "head",
-        "body",
-        "client",
-        "secure",
-        "sandbox",
-        "route",
-        "staged",
-        "verified",
-        "checksums",
-        "id",
-    )
-
-    def __init__(
-        self,
-        method: str,
-        raw_path: str,
-        raw_query: str,
-        headers: list[tuple[bytes, bytes]],
-        head: dict[str, str],
-        *,
-        client: str = "127.0.0.1",
-        secure: bool = False,
-        sandbox: str = "",
-    ) -> None:
-        self.method = method
-        self.raw_path = raw_path
-        self.raw_query = raw_query
-        self.headers = headers
-        self.head = head
-        self.body = b""
-        self.client = client
-        self.secure = secure
-        self.sandbox = sandbox
-        self.route: Route | None = None
-        self.staged: Body | None = None
-        self.verified: Verified | None = None
-        self.checksums: list[tuple[str, str]] = []
-        self.id = ""
-
-
-class Plan:
-    """Everything that was compiled for one operation over one protocol."""
-
-    __slots__ = ("operation", "decode", "encode", "streaming_input", "streaming_output", "protocol", "pages", "events", "audited")
-
-    def __init__(self, operation: Operation, model: ServiceModel, protocol: str, rules: ServiceRules, strict: bool = False) -> None:
-        shape = model.operation(operation.name)
-        self.operation = operation
-        self.protocol = protocol
-        self.decode: Decoder = compile_decoder(model, operation.name, operation.declared, rules, protocol)
-        self.encode: Encoder = compile_encoder(model, operation.name, protocol, strict=strict)
-        self.streaming_input = xform(shape.streaming_input) if shape.streaming_input else None
-        self.streaming_output = shape.streaming_output
-        self.pages = page_tokens(shape, rules)
-        self.events = compile_event_encoder(shape, protocol, strict)
-        self.audited = False
-        """Whether CloudTrail follows this operation."""
-
-
-class Run:
-    """One operation on its way from a decoded request to an answer.
-
-    page: the token of a page, as the client sent it. asked: the arguments before `prepare` changed them.
-    """
-
-    __slots__ = ("plan", "scope", "principal", "info", "args", "asked", "page")
-
-    def __init__(self, plan: Plan, scope: Scope, principal: Principal, info: RequestInfo, args: dict[str, Any]) -> None:
-        self.plan = plan
-        self.scope = scope
-        self.principal = principal
-        self.info = info
-        self.args = self.asked = args
-        self.page: str | None = None
 
 
 class Core:
@@ -222,7 +127,9 @@ class Core:
             signed, route = self._route(request)
             plan = self._plan(route)
             family = _family(route)
-            principal, region = self._authenticate(request, signed, family)
+            principal, region = self._authenticate(request, plan, signed, family)
+            if "content-encoding" in request.head and is_packed(request, plan):
+                return self._guard(request, self._unpacked(request, plan, route, principal, region))
             return self._run(request, plan, route, principal, region)
         except AwsError as error:
             return self.refuse(request, error)
@@ -280,15 +187,16 @@ class Core:
             plan.audited = self._audit.follows(route.service, route.operation)
         return plan
 
-    def _authenticate(self, request: Request, signed: Signed | None, family: Family) -> tuple[Principal, str]:
+    def _authenticate(self, request: Request, plan: Plan, signed: Signed | None, family: Family) -> tuple[Principal, str]:
         if signed is None:
             if family == "s3" or _unsigned(request.route):
+                prove_body(request, plan, None)
                 return Principal.anonymous(), self._cloud_region()
             raise refused(family, "missing")
         if request.staged is not None and request.verified is not None:
             return request.verified.credential.principal, request.verified.region or self._cloud_region()
         verified = self._verify(request, signed, family)
-        self._check_body(request, verified)
+        prove_body(request, plan, verified)
         return verified.credential.principal, verified.region or self._cloud_region()
 
     def _cloud_region(self) -> str:
@@ -317,14 +225,12 @@ class Core:
             self._router.signing_names.get(request.route.service) if request.route is not None else None,
         )
 
-    def _check_body(self, request: Request, verified: Verified) -> None:
-        """The body is what was signed, and what its own checksums say; an aws-chunked one is unwrapped."""
-        if verified.payload == "hash" and "x-amz-content-sha256" in request.head:
-            check_body(verified, sha256(request.body).hexdigest())
-        if (request.body or request.method == "PUT") and (verified.payload not in ("hash", "unsigned") or verified.service == "s3"):
-            reader = body_reader(verified, request.head)
-            request.body = reader.feed(request.body) + reader.finish()
-            request.checksums = reader.checksums
+    async def _unpacked(self, request: Request, plan: Plan, route: Route, principal: Principal, region: str) -> Answer:
+        """The run of a request whose body comes compressed; a small one may be a large one, so it is unpacked in a thread."""
+        data = request.body
+        request.body = await self._backend.in_thread(lambda: unpacked(data))
+        answer = self._run(request, plan, route, principal, region)
+        return await answer if isinstance(answer, Awaitable) else answer
 
     # -- running ------------------------------------------------------------------------------------------------------
 
@@ -497,7 +403,9 @@ class Core:
         """For a body that does not fit one message: where to stream it, verified first; None when the operation takes bytes."""
         if request.method not in ("PUT", "POST") or request.head.get("content-type", "").startswith("application/x-www-form-urlencoded"):
             return None
-        return Stager(self, request, request.verified) if self.precheck(request) and request.verified is not None else None
+        if not self.precheck(request) or request.verified is None or request.route is None:
+            return None
+        return Stager(self, request, self._plan(request.route), request.verified)
 
     def precheck(self, request: Request) -> bool:
         """Who asks, before a body is asked for (`Expect: 100-continue`) or staged: False when this operation reads the body first. Raises AwsError."""
@@ -516,46 +424,6 @@ class Core:
 
     def blob_writer(self) -> BlobWriter:
         return self._cloud.blobs.writer()
-
-
-class Stager:
-    """Takes a body piece by piece into a blob, checking signature of chunks, hash and checksums on the way."""
-
-    def __init__(self, core: Core, request: Request, verified: Verified) -> None:
-        self._core = core
-        self._verified = verified
-        self._reader = body_reader(verified, request.head)
-        self._writer = core.blob_writer()
-        self._digest = sha256() if verified.payload == "hash" else None
-        self._pending: list[bytes] = []
-        self._size = 0
-
-    async def write(self, data: bytes) -> None:
-        self._pending.append(data)
-        self._size += len(data)
-        if self._size >= FLUSH:
-            await self._core.in_thread(self._flush)
-
-    def _flush(self) -> None:
-        data = b"".join(self._pending)
-        self._pending, self._size = [], 0
-        if self._digest is not None:
-            self._digest.update(data)
-        self._writer.write(self._reader.feed(data))
-
-    def _finish(self) -> Body:
-        self._flush()
-        self._writer.write(self._reader.finish())
-        if self._digest is not None:
-            check_body(self._verified, self._digest.hexdigest())
-        return Body(self._writer.finish(), tuple(self._reader.checksums))
-
-    async def finish(self) -> Body:
-        body: Body = await self._core.in_thread(self._finish)
-        return body
-
-    async def discard(self) -> None:
-        await self._core.in_thread(self._writer.discard)
 
 
 _ids = random.Random(secrets.randbits(128))

@@ -124,6 +124,7 @@ class OperationModel:
         self.errors = tuple(e.shape for e in doc.errors)
         self.unsigned = doc.authtype == "none"
         self.http_checksum = doc.http_checksum
+        self.http_checksum_required = doc.http_checksum_required
 
     @cached_property
     def input_shape(self) -> Shape:
