@@ -34,6 +34,7 @@ SCHEMA = (
     "CREATE TABLE IF NOT EXISTS run (id TEXT PRIMARY KEY, kind TEXT NOT NULL, version INTEGER NOT NULL, account TEXT NOT NULL,"
     " region TEXT NOT NULL, cause TEXT NOT NULL, args BLOB NOT NULL, state TEXT NOT NULL, waiting TEXT NOT NULL DEFAULT '[]',"
     " wake_at REAL, cancelled INTEGER NOT NULL DEFAULT 0, result BLOB, error TEXT, created REAL NOT NULL, ended REAL) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS run_ended ON run (ended) WHERE ended IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS run_live ON run (state) WHERE state IN ('ready', 'parked')",
     "CREATE TABLE IF NOT EXISTS step (run TEXT, name TEXT, seq INTEGER NOT NULL, result BLOB NOT NULL, PRIMARY KEY (run, name)) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS signal (seq INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, payload BLOB NOT NULL)",

@@ -96,9 +96,11 @@ class Load:
         self.cloud = cloud
         self.work = work
         self.draw = random.Random(type(self).__module__)
+        self.environment = cloud.environment()
+        """The same over all restarts."""
 
     def client(self, service: str, **keys: str) -> Any:
-        found = self.cloud.environment()
+        found = self.environment
         return boto3.client(
             service,
             endpoint_url=found["AWS_ENDPOINT_URL"],
