@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from windtunnel.events.pump import Pump
+from windtunnel.jobs.collecting import Collector
 from windtunnel.jobs.engine import Boundary, Engine, _no_boundary
 from windtunnel.kernel.clock import Clock, SystemClock
 from windtunnel.kernel.cloud import BlobRef, Blobs, Body, Identity
@@ -92,6 +93,7 @@ class WindtunnelCloud:
         self.blobs: Blobs = FileBlobs(settings.data / "blobs", sealer.get)
         self.writer = Writer(self.store, loop)
         self.engine = Engine(self.store, self.writer, loop, self, boundary)
+        self.collector = Collector(self.writer, loop, self.clock)
         self.pump = Pump(self.writer, loop, self, plan)
         activity = Activity(settings.data / "decisions.db")
         self._closers: list[Callable[[], None]] = [activity.close]
@@ -233,10 +235,12 @@ class WindtunnelCloud:
             starter(self)
         self.engine.resume_all()
         self.loop.call_soon_threadsafe(self.pump.kick)
+        self.loop.call_soon_threadsafe(self.collector.start)
 
     async def shut_down(self) -> None:
         """End in order; nothing that was accepted is lost, for everything is recorded."""
         self.closing.set()
+        self.collector.stop()
         self.engine.close()
         for close in self._closers:
             await self.loop.run_in_executor(None, close)

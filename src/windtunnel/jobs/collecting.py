@@ -60,5 +60,3 @@ def forget(tx: SqliteTx, now: float) -> int:
     db.executemany("DELETE FROM step WHERE run=?", found)
     db.executemany("DELETE FROM run WHERE id=?", found)
     return len(found)
-
-

@@ -3,6 +3,7 @@
     cloud.db(-wal, -shm)     the store: copied at one cut
     blobs, git               immutable files: shared
     lock, run.json, push-*   of a running process: left out
+    other *.db               small stores of one part: copied at a cut of their own
     sandboxes                disks and boots of machines: left out; instances boot anew from their image
     everything else          small files (credentials, keys, tls): copied with their permissions
 
@@ -30,7 +31,10 @@ def others(data: Path) -> list[Path]:
     return sorted(
         entry
         for entry in data.iterdir()
-        if entry.name not in _LEFT_OUT and not entry.name.startswith((".", DATABASE, "push-")) and not entry.is_symlink()
+        if entry.name not in _LEFT_OUT
+        and not entry.name.startswith((".", DATABASE, "push-"))
+        and not entry.name.endswith((".db-wal", ".db-shm"))
+        and not entry.is_symlink()
     )
 
 

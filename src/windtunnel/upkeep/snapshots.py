@@ -111,6 +111,8 @@ def _take(data: Path, into: Path, name: str, copy: bool) -> Manifest:
         target = into / entry.name
         if entry.is_dir():
             share(entry, target, copy=True)
+        elif entry.suffix == ".db":
+            copy_database(entry, target)
         else:
             copy_file(entry, target)
     return Manifest(name, taken, __version__, schema, tally.files, tally.size, copy, tuple(sorted(missing)))
