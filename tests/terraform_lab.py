@@ -112,6 +112,12 @@ class Terraform:
     def outputs(self) -> dict[str, Any]:
         return {name: value["value"] for name, value in json.loads(self.run("output", "-json").stdout).items()}
 
+    def state(self, address: str) -> dict[str, Any]:
+        """A resource's attributes as Terraform knows them."""
+        resources = json.loads(self.run("show", "-json").stdout)["values"]["root_module"]["resources"]
+        found: dict[str, Any] = next(item["values"] for item in resources if item["address"] == address)
+        return found
+
     def imports(self, address: str, identifier: str) -> None:
         """Forget a resource and take it back by its identifier: nothing is left to do after that either."""
         self.run("state", "rm", address)

@@ -44,10 +44,13 @@ def _check(found: Found, grantee: str, retiring: str | None, operations: list[st
     if wrong:
         words = f"Grant operations {wrong} are not supported for a key of usage {found.key.usage} and spec {found.key.spec}."
         raise AwsError("ValidationException", words)
-    if constraints and len(constraints) > 1:
-        raise AwsError("ValidationException", "A grant has either EncryptionContextEquals or EncryptionContextSubset.")
     if constraints and found.key.spec != "SYMMETRIC_DEFAULT":
         raise AwsError("ValidationException", "Encryption context constraints need a symmetric encryption key.")
+
+
+def _given(constraints: Constraints | None) -> Constraints:
+    """The constraints that say something: Terraform sends the other one empty."""
+    return {name: pairs for name, pairs in (constraints or {}).items() if pairs}
 
 
 def _for_aws_resource(ctx: Context) -> dict[str, Any]:
@@ -70,8 +73,8 @@ def on_create(
     }
     if retiring_principal is not None:
         asked["kms:RetiringPrincipal"] = retiring_principal
-    if constraints:
-        asked["kms:GrantConstraintType"] = next(iter(constraints))
+    if given := _given(constraints):
+        asked["kms:GrantConstraintType"] = next(iter(given))
     return [need(ctx, find_key(ctx, key_id, aliases=False), "CreateGrant", asked)]
 
 
@@ -100,7 +103,8 @@ def create_grant(
         raise AwsError("DisabledException", f"{found.arn} is disabled.")
     if found.key.manager == "AWS":
         raise AwsError("AccessDeniedException", f"The key {found.arn} is managed by AWS: it takes no grants here.")
-    _check(found, grantee_principal, retiring_principal, operations, constraints)
+    limits = _given(constraints)
+    _check(found, grantee_principal, retiring_principal, operations, limits)
     if dry_run:
         raise would_succeed()
     grant = Grant(
@@ -113,8 +117,8 @@ def create_grant(
         issuer=f"arn:aws:iam::{ctx.principal.account}:root",
         name=name,
         retiring=retiring_principal or "",
-        subset=(constraints or {}).get("EncryptionContextSubset"),
-        equals=(constraints or {}).get("EncryptionContextEquals"),
+        subset=limits.get("EncryptionContextSubset"),
+        equals=limits.get("EncryptionContextEquals"),
     )
     same = _same(ctx, found, grant) if name else None
     if same is not None:
@@ -148,10 +152,9 @@ def _entry(found: Found, grant: Grant) -> dict[str, Any]:
     }
     if grant.retiring:
         entry["RetiringPrincipal"] = grant.retiring
-    if grant.subset is not None:
-        entry["Constraints"] = {"EncryptionContextSubset": grant.subset}
-    if grant.equals is not None:
-        entry["Constraints"] = {"EncryptionContextEquals": grant.equals}
+    limits = {"EncryptionContextSubset": grant.subset, "EncryptionContextEquals": grant.equals}
+    if any(limits.values()):
+        entry["Constraints"] = {name: pairs for name, pairs in limits.items() if pairs}
     return entry
 
 
