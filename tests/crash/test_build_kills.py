@@ -26,6 +26,7 @@ SPEC = """
 version: 0.2
 env:
   parameter-store: {SECRET: /builds/secret}
+  secrets-manager: {TOKEN: 'builds/app:token', WHOLE: builds/app}
   exported-variables: [RELEASE]
 phases:
   install:
@@ -34,6 +35,7 @@ phases:
   pre_build:
     commands:
       - echo "$GREETING, the secret is $SECRET"
+      - test "$SECRET" = s3cr3t && test "$TOKEN" = t0k3n && test "$OWN" = t0k3n && test "$LISTED" = s3cr3t && echo "all of $WHOLE are known"
   build:
     commands:
       - export RELEASE="$(cat release.txt)"
@@ -58,11 +60,15 @@ class Builds:
 
     def _set_up(self) -> None:
         trust = {"Effect": "Allow", "Principal": {"Service": "codebuild.amazonaws.com"}, "Action": "sts:AssumeRole"}
-        may = {"Effect": "Allow", "Action": ["logs:*", "s3:*", "ssm:GetParameters"], "Resource": "*"}
+        may = {"Effect": "Allow", "Action": ["logs:*", "s3:*", "ssm:GetParameters", "secretsmanager:GetSecretValue"], "Resource": "*"}
         iam = self.cloud.client("iam")
         role = iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}))
         iam.put_role_policy(RoleName=ROLE, PolicyName="may", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [may]}))
-        self.cloud.client("ssm").put_parameter(Name="/builds/secret", Value="s3cr3t", Type="String")
+        key = self.cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
+        opens = {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": key}
+        iam.put_role_policy(RoleName=ROLE, PolicyName="key", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [opens]}))
+        self.cloud.client("ssm").put_parameter(Name="/builds/secret", Value="s3cr3t", Type="SecureString", KeyId=key)
+        self.cloud.client("secretsmanager").create_secret(Name="builds/app", SecretString='{"token":"t0k3n"}', KmsKeyId=key)
         source = io.BytesIO()
         with zipfile.ZipFile(source, "w") as zipped:
             zipped.writestr("buildspec.yml", SPEC)
@@ -78,7 +84,11 @@ class Builds:
                 "type": "LINUX_CONTAINER",
                 "image": "aws/codebuild/amazonlinux-x86_64-standard:5.0",
                 "computeType": "BUILD_GENERAL1_SMALL",
-                "environmentVariables": [{"name": "WHO", "value": "world"}],
+                "environmentVariables": [
+                    {"name": "WHO", "value": "world"},
+                    {"name": "OWN", "value": "builds/app:token:AWSCURRENT", "type": "SECRETS_MANAGER"},
+                    {"name": "LISTED", "value": "/builds/secret", "type": "PARAMETER_STORE"},
+                ],
             },
             serviceRole=role["Role"]["Arn"],
         )
@@ -118,7 +128,8 @@ def test_a_build_from_s3_to_s3(builds: Builds) -> None:
     lines = builds.own_lines(build)
     assert found["buildStatus"] == "SUCCEEDED", (found["phases"], lines)
     uuid = build.split(":")[1]
-    assert lines == ["hello world, the secret is ***", f"arn:aws:sts::123456789012:assumed-role/{ROLE}/AWSCodeBuild-{uuid}", "succeeding 1"]
+    caller = f"arn:aws:sts::123456789012:assumed-role/{ROLE}/AWSCodeBuild-{uuid}"
+    assert lines == ["hello world, the secret is ***", "all of *** are known", caller, "succeeding 1"]
     assert found["exportedEnvironmentVariables"] == [{"name": "RELEASE", "value": "one"}]
     assert found["artifacts"]["location"] == f"arn:aws:s3:::{BUCKET}/made/app.zip"
     made = builds.cloud.client("s3").get_object(Bucket=BUCKET, Key="made/app.zip")["Body"].read()

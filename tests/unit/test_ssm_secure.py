@@ -100,6 +100,8 @@ def test_the_key_decides_who_reads(ssm: Any, door: Door, person: People) -> None
     person("ann", {"Action": "ssm:*"}, {"Action": ["kms:Decrypt", "kms:Encrypt"], "Resource": key, "Condition": context})
     assert value(ann, "/own") == "hush"
     assert ann.put_parameter(**put)["Version"] == 2
+    ssm.put_parameter(Name="/own", Value="newer", Overwrite=True)
+    assert ssm.get_parameter_history(Name="/own")["Parameters"][-1]["KeyId"] == key, "a new version keeps its key"
     kms.disable_key(KeyId=key)
     assert code(ssm.get_parameter, Name="/own", WithDecryption=True) == "InvalidKeyId"
     assert code(ssm.put_parameter, **put) == "InvalidKeyId"

@@ -41,6 +41,9 @@ class Load(loads.Load):
     def verify(self) -> None:
         for name in self.some(list(self.values)):
             self.look(str(name))
+        for secret in ask(self.secrets.list_secrets)["SecretList"]:
+            labels = [label for on in secret["SecretVersionsToStages"].values() for label in on]
+            assert labels.count("AWSCURRENT") == 1 and len(labels) == len(set(labels)), secret
 
     def finish(self) -> None:
         for name in self.values:

@@ -27,12 +27,13 @@ class Load(loads.Load):
                 self.values.seen(name, ABSENT)
         else:
             value = f"{n}:{'v' * self.draw.randrange(2000)}"
-            self.values.change(name, value, self.ssm.put_parameter, Name=name, Value=value, Type="String", Overwrite=True)
+            kind = "SecureString" if n % 2 else "String"
+            self.values.change(name, value, self.ssm.put_parameter, Name=name, Value=value, Type=kind, Overwrite=True)
 
     def verify(self) -> None:
         names = sorted(str(key) for key in self.values)
         for start in range(0, len(names), 10):
             asked = names[start : start + 10]
-            there = {p["Name"]: p["Value"] for p in ask(self.ssm.get_parameters, Names=asked)["Parameters"]}
+            there = {p["Name"]: p["Value"] for p in ask(self.ssm.get_parameters, Names=asked, WithDecryption=True)["Parameters"]}
             for name in asked:
                 self.values.seen(name, there.get(name, ABSENT))

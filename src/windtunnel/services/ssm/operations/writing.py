@@ -78,7 +78,7 @@ def put_parameter(
     _check_data_type(ctx, kind, kept_type, value)
     if description is None:
         description = before.description if before is not None else ""
-    key = (key_id or DEFAULT_KEY) if kind == SECURE else ""
+    key = (key_id or (before.key_id if before is not None else "") or DEFAULT_KEY) if kind == SECURE else ""
     entry = ParameterVersion(
         version=before.version + 1 if before is not None else 1,
         type=kind,
