@@ -13,6 +13,7 @@ import signal
 import socket
 import ssl
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -70,6 +71,9 @@ class LoopBackend:
 
 SERVED_WITHIN = 60.0
 """Seconds; the loop is busy for that long only on a machine whose disk stands still."""
+
+
+SWEEP_AFTER = 600.0
 
 
 class PortRefused(Exception):
@@ -208,6 +212,14 @@ async def open_tls(listeners: Listeners, sock: socket.socket) -> None:
     await listeners.open(sock, await listeners.tls())
 
 
+async def sweep(data: Path) -> None:
+    """Blob files that nothing names go while the cloud runs. The first look is minutes away: what it needs is loaded then."""
+    await asyncio.sleep(SWEEP_AFTER)
+    from windtunnel.upkeep import sweeping
+
+    await sweeping.Sweeper(data / "blobs", lambda: sweeping.look(data), time.monotonic).forever()
+
+
 async def serve(settings: Settings, boundary: Boundary = _no_boundary) -> None:
     """Run a cloud until SIGTERM or SIGINT. Prints `ready URL` on stdout once it answers."""
     from windtunnel.assemble import assemble, stop_sandboxes
@@ -225,9 +237,11 @@ async def serve(settings: Settings, boundary: Boundary = _no_boundary) -> None:
     run_file = RunFile(os.getpid(), settings.port, settings.tls_port, settings.region, settings.account)
     write_private(settings.data / "run.json", msgspec.json.encode(run_file))
     tls = asyncio.ensure_future(open_tls(listeners, tls_sock))
+    sweeping = asyncio.ensure_future(sweep(settings.data))
     loop.call_later(1.0, settle)
     print(f"ready http://127.0.0.1:{settings.port}", flush=True)
     await ended.wait()
+    sweeping.cancel()
     await tls
     (settings.data / "run.json").unlink(missing_ok=True)
     cloud.closing.set()
