@@ -243,3 +243,24 @@ def test_a_failure_that_may_pass_is_tried_until_the_policys_limit(tmp_path: Path
             "RETRY_ATTEMPTS": "0",
             "EXHAUSTED_RETRY_CONDITION": condition,
         }
+
+
+def test_a_topic_passes_the_event_on(world: World) -> None:
+    sns = world.door.client("sns")
+    topic = sns.create_topic(Name="topic")["TopicArn"]
+    queue = world.queue("q", open_to=None)
+    url = world.sqs.get_queue_url(QueueName="q")["QueueUrl"]
+    grant = policy(Principal={"Service": "sns.amazonaws.com"}, Action="sqs:SendMessage", Resource=queue)
+    world.sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": grant})
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue, Attributes={"RawMessageDelivery": "true"})
+    letters = world.queue("letters")
+    world.target(topic, Input='{"who": "first"}', DeadLetterConfig={"Arn": letters})
+    world.happens()
+    refused = world.messages(letters)[0]["MessageAttributes"]
+    assert refused["ERROR_CODE"]["StringValue"] == "NO_PERMISSIONS"
+    condition = {"ArnEquals": {"aws:SourceArn": RULE}}
+    let_in = policy(Principal={"Service": "events.amazonaws.com"}, Action="sns:Publish", Resource=topic, Condition=condition)
+    sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=let_in)
+    world.target(topic, Input='{"who": "ann"}')
+    world.happens()
+    assert world.messages(queue)[0]["Body"] == '{"who": "ann"}'

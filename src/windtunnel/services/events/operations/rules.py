@@ -94,7 +94,7 @@ def put_rule(
     if not event_pattern and not schedule_expression:
         raise invalid("Parameter(s) EventPattern or ScheduleExpression must be specified.")
     if state == "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS":
-        raise not_built("events", "PutRule", f"State {state} (it needs CloudTrail)")
+        raise not_built("events", "PutRule", f"State {state} (what only reads is no event here)")
     if event_pattern:
         checked_pattern(event_pattern)
     if schedule_expression:
