@@ -74,7 +74,7 @@ async def assemble(cloud: WindtunnelCloud, backend: Any) -> Listeners:
         (git_http.matches, git_http.GitGateway(cloud, backend, cloud.settings.region)),
         (sns_certificates.matches, sns_certificates.SnsCertificates(backend, signing.certificate)),
     ]
-    listeners = Listeners(cloud.loop, HttpEdge(Core(backend), gateways, cloud.settings.hosts), cloud.settings.data)
+    listeners = Listeners(cloud.loop, HttpEdge(Core(backend), gateways, cloud.settings.hosts), cloud.settings.data, cloud.settings.hosts)
     add_compute(cloud, listeners)
     if (cloud.settings.data / "sandboxes").exists():
         await cloud.loop.run_in_executor(None, cloud.part, "compute")

@@ -86,12 +86,13 @@ class PortRefused(Exception):
 class Listeners:
     """Every socket that this server answers on. Sandboxes' sockets come and go from driver threads."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, app: Any, data: Path) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, app: Any, data: Path, hosts: frozenset[str] = frozenset()) -> None:
         from uvicorn import Config
         from uvicorn.server import ServerState
 
         self._loop = loop
         self._data = data
+        self._hosts = hosts
         self._config = Config(
             app,
             http="httptools",
@@ -124,7 +125,7 @@ class Listeners:
         if self._tls is None:
             from windtunnel.tls import server_context
 
-            self._tls = self._loop.run_in_executor(None, server_context, self._data)
+            self._tls = self._loop.run_in_executor(None, server_context, self._data, self._hosts)
         return await asyncio.shield(self._tls)
 
     def serve_sandbox(self, sandbox_id: str, kind: str, sock: socket.socket) -> Callable[[], None]:

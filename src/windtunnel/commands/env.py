@@ -71,6 +71,7 @@ def exports(running: RunFile, keys: Credentials, data: Path) -> dict[str, str]:
         "AWS_REGION": running.region,
         "AWS_DEFAULT_REGION": running.region,
         "AWS_CA_BUNDLE": bundle,
+        "NODE_EXTRA_CA_CERTS": ca,
         "AWS_PAGER": "",
         "CODE_COMMIT_ENDPOINT": running.tls_endpoint.removeprefix("https://"),
         "GIT_CONFIG_COUNT": str(len(git)),
