@@ -84,10 +84,10 @@ class WindtunnelCloud:
         self.settings = settings
         self.data = settings.data
         self.loop = loop
-        self.clock: Clock = clock or SystemClock(settings.pace)
         self.ids: Ids = ids or SystemIds()
         self.endpoint = f"http://127.0.0.1:{settings.port}"
         self.store = SqliteStore(settings.data / "cloud.db")
+        self.clock: Clock = clock or SystemClock(settings.pace, self.store.time_reached())
         self._root_key = root_key(settings.data)
         sealer = LazyPart(lambda: RootKeySealer(self._root_key))
         self.blobs: Blobs = FileBlobs(settings.data / "blobs", sealer.get)

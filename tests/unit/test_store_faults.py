@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ import pytest
 
 from harness import InProcessCloud, until
 from windtunnel.jobs import Run, job
+from windtunnel.kernel.clock import SystemClock
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import AwsError, StoreUnavailable
 from windtunnel.services.ssm.model import Parameter
 from windtunnel.store.blobs import INLINE_LIMIT
-from windtunnel.store.sqlite import SqliteTx, connect
+from windtunnel.store.sqlite import SqliteTx, connect, note_time
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 
@@ -250,20 +252,14 @@ def state(cloud: InProcessCloud, run_id: str) -> str:
 # -- clocks that jump ----------------------------------------------------------------------------------------------------
 
 
-class JumpingClock:
-    """The wall and the monotonic clock, each moved by hand."""
+class Times:
+    """What the wall's and the monotonic clock say, each moved by hand."""
 
-    def __init__(self) -> None:
-        self.wall, self.steady = 1_800_000_000.0, 5000.0
+    def __init__(self, wall: float = 1_800_000_000.0) -> None:
+        self.wall, self.steady = wall, 5000.0
 
-    def now(self) -> float:
-        return self.wall
-
-    def monotonic(self) -> float:
-        return self.steady
-
-    def paced(self, seconds: float) -> float:
-        return seconds
+    def clock(self, floor: float = 0.0) -> SystemClock:
+        return SystemClock(1.0, floor, lambda: self.wall, lambda: self.steady)
 
 
 @job("test.waits")
@@ -289,24 +285,23 @@ def asked(cloud: InProcessCloud, run_id: str) -> None:
     ],
 )
 def test_a_wait_is_as_long_as_was_asked_for_whatever_the_clock_does(tmp_path: Path, wall: float, steady: float, over: bool) -> None:
-    clock = JumpingClock()
-    with InProcessCloud(tmp_path, clock=clock) as cloud:
+    times = Times()
+    with InProcessCloud(tmp_path, clock=times.clock()) as cloud:
         cloud.write(lambda ctx: ctx.start_job("test.waits", "w", name="w", seconds=100.0))
         until(lambda: state(cloud, "w") == "parked", 10, "parked")
-        clock.wall += wall
-        clock.steady += steady
+        times.wall += wall
+        times.steady += steady
         asked(cloud, "w")
         assert (names(cloud) == {"/w"}) is over
 
 
 def test_a_clock_that_was_set_back_while_the_cloud_was_down_makes_no_wait_longer_than_it_was(tmp_path: Path) -> None:
-    clock = JumpingClock()
-    with InProcessCloud(tmp_path, clock=clock) as cloud:
+    times = Times()
+    with InProcessCloud(tmp_path, clock=times.clock()) as cloud:
         cloud.write(lambda ctx: ctx.start_job("test.waits", "w", name="w", seconds=100.0))
         until(lambda: state(cloud, "w") == "parked", 10, "parked")
-    later = JumpingClock()
-    later.wall = clock.wall - 86400
-    with InProcessCloud(tmp_path, clock=later) as cloud:
+    later = Times(times.wall - 86400)
+    with InProcessCloud(tmp_path, clock=later.clock()) as cloud:
         asked(cloud, "w")
         assert names(cloud) == set()
         later.steady += 100
@@ -318,7 +313,7 @@ def test_a_jump_has_those_that_wait_looked_at_and_nothing_turns_in_circles(tmp_p
     from windtunnel.jobs import engine
 
     monkeypatch.setattr(engine, "LOOK", 0.02)
-    clock, passes = JumpingClock(), [0]
+    times, passes = Times(), [0]
     seen = threading.Event()
 
     def boundary(kind: str, step: str, when: str) -> None:
@@ -326,10 +321,10 @@ def test_a_jump_has_those_that_wait_looked_at_and_nothing_turns_in_circles(tmp_p
             passes[0] += 1
             seen.set()
 
-    with InProcessCloud(tmp_path, clock=clock, boundary=boundary) as cloud:
+    with InProcessCloud(tmp_path, clock=times.clock(), boundary=boundary) as cloud:
         cloud.write(lambda ctx: ctx.start_job("test.waits", "w", name="w", seconds=100.0))
         until(lambda: state(cloud, "w") == "parked", 10, "parked")
-        clock.wall -= 3600
+        times.wall += 50
         until(lambda: passes[0] == 2, 10, "it was looked at after the jump")
         looks = [0]
 
@@ -339,5 +334,65 @@ def test_a_jump_has_those_that_wait_looked_at_and_nothing_turns_in_circles(tmp_p
 
         until(look, 10, "some looks at the clock")
         assert passes[0] == 2 and names(cloud) == set(), "one look for one jump"
-        clock.wall += 3600 + 100
+        times.wall += 51
         until(lambda: names(cloud) == {"/w"}, 10, "the wait is over")
+
+
+# -- the cloud's own time --------------------------------------------------------------------------------------------------
+
+
+def test_the_clouds_time_follows_the_clock_forward_and_never_goes_back() -> None:
+    times = Times(1000.0)
+    clock = times.clock()
+    assert clock.now() == 1000.0
+    times.wall, times.steady = 1010.0, times.steady + 10
+    assert clock.now() == 1010.0
+    times.wall += 3600
+    assert clock.now() == 4610.0, "set forward"
+    times.wall -= 3600
+    assert clock.now() == 4610.0 and clock.wall() == 1010.0, "set back"
+    times.wall, times.steady = times.wall + 100, times.steady + 100
+    assert clock.now() == 4705.0, "it goes on, a little slower"
+    times.wall, times.steady = times.wall + 72000, times.steady + 72000
+    assert clock.now() == times.wall, "and they have met again"
+
+
+@pytest.mark.parametrize(
+    "ahead, begins",
+    [
+        pytest.param(-5.0, 0.0, id="a clock that went on"),
+        pytest.param(3600.0, 3600.0, id="a clock that was set back while the cloud was down"),
+        pytest.param(86400.0 * 365, 0.0, id="a clock that had been wrong by a year"),
+    ],
+)
+def test_over_a_restart_too(ahead: float, begins: float) -> None:
+    times = Times(1_800_000_000.0)
+    assert times.clock(floor=times.wall + ahead).now() == times.wall + begins
+
+
+def test_a_message_is_there_after_the_clock_was_set_back(tmp_path: Path) -> None:
+    """What was sent before is not of the future, and what was taken comes back in its time; also over a restart."""
+    times = Times()
+    with InProcessCloud(tmp_path, clock=times.clock()) as cloud:
+        url = cloud.api("sqs", "CreateQueue", queue_name="q", attributes={"VisibilityTimeout": "30"})["QueueUrl"]
+        cloud.api("sqs", "SendMessage", queue_url=url, message_body="one")
+        times.wall -= 3600
+        assert [m["Body"] for m in cloud.api("sqs", "ReceiveMessage", queue_url=url)["Messages"]] == ["one"]
+        times.wall, times.steady = times.wall + 32, times.steady + 32
+        assert [m["Body"] for m in cloud.api("sqs", "ReceiveMessage", queue_url=url)["Messages"]] == ["one"]
+        cloud.cloud.writer.submit_threadsafe(lambda tx: note_time(tx, cloud.cloud.clock.now())).result(10)
+    with InProcessCloud(tmp_path) as cloud:
+        reached = cloud.cloud.store.time_reached()
+        assert reached > times.wall + 3500
+    times.steady += 32
+    with InProcessCloud(tmp_path, clock=times.clock(floor=reached)) as cloud:
+        times.wall, times.steady = times.wall + 32, times.steady + 32
+        assert [m["Body"] for m in cloud.api("sqs", "ReceiveMessage", queue_url=url)["Messages"]] == ["one"]
+
+
+def test_signatures_are_compared_with_the_clients_time(tmp_path: Path) -> None:
+    from clients import Door
+
+    with InProcessCloud(tmp_path, clock=SystemClock(1.0, floor=time.time() + 7200)) as cloud:
+        assert cloud.cloud.clock.now() > time.time() + 7000
+        assert Door(cloud).client("sts").get_caller_identity()["Account"] == ACCOUNT

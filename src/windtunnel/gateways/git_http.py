@@ -130,7 +130,7 @@ class GitGateway:
             return found, self._region
         try:
             known = verify_git(
-                username, password, host, path, self._region, lambda key: self._cloud.identity.credential(tx, key), self._cloud.clock.now()
+                username, password, host, path, self._region, lambda key: self._cloud.identity.credential(tx, key), self._cloud.clock.wall()
             )
         except AwsError as error:
             raise Refused(403, error.message) from error

@@ -1,4 +1,5 @@
-"""Ended runs are forgotten after a while, some at a time, so that a cloud that delivers all day does not grow by it.
+"""Ended runs are forgotten after a while, some at a time, so that a cloud that delivers all day does not grow by it; and each minute the
+cloud's time is noted.
 
 Invariant: a run that has not ended is never touched; one that has ended stays for MINUTES at the least (whoever starts it again under the
 same id in that time starts nothing), and for a DAY unless there are more than MOST of them.
@@ -10,7 +11,7 @@ import asyncio
 import logging
 
 from windtunnel.kernel.clock import Clock
-from windtunnel.store.sqlite import SqliteTx
+from windtunnel.store.sqlite import SqliteTx, note_time
 from windtunnel.store.writer import Writer
 
 DAY = 86400.0
@@ -52,8 +53,9 @@ class Collector:
 
 
 def forget(tx: SqliteTx, now: float) -> int:
-    """Remove up to GROUP ended runs, oldest first, with their steps. How many."""
+    """Remove up to GROUP ended runs, oldest first, with their steps, and note the time. How many."""
     db = tx.connection
+    note_time(tx, now)
     row = db.execute("SELECT ended FROM run WHERE ended IS NOT NULL ORDER BY ended DESC LIMIT 1 OFFSET ?", (MOST,)).fetchone()
     before = now - DAY if row is None else max(now - DAY, min(row[0], now - MINUTES))
     found = db.execute("SELECT id FROM run WHERE ended IS NOT NULL AND ended < ? ORDER BY ended LIMIT ?", (before, GROUP)).fetchall()

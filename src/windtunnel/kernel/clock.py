@@ -1,16 +1,28 @@
-"""Time comes from here, so that tests can fix it and `--pace` can shorten intended waiting without touching real limits."""
+"""Time comes from here, so that tests can fix it and `--pace` can shorten intended waiting without touching real limits.
+
+Invariant: a cloud's time never goes back, also when somebody sets the machine's clock back, and over restarts: what was sent is not of the
+future, a lease that has begun ends. Only signatures are compared with the wall's time, which is the clients'.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Protocol
+
+CATCH_UP = 0.95
+"""How fast the cloud's time goes while it is ahead of a clock that was set back: they meet again, and waits are hardly longer meanwhile."""
+BELIEVED = 86400.0
+"""Seconds that an earlier cloud's time may be ahead of the clock at a start; more than a day was a clock that was wrong then."""
 
 
 class Clock(Protocol):
-    """`now` is UTC epoch seconds, and jumps when somebody sets it; `monotonic` is seconds that only go on, for waits within a process;
-    `paced` turns an intended wait (bake time, schedule) into the wait of this cloud."""
+    """`now` is UTC epoch seconds and never goes back; `wall` is what the machine's clock says; `monotonic` is seconds that only go on, for
+    waits within a process; `paced` turns an intended wait (bake time, schedule) into the wait of this cloud."""
 
     def now(self) -> float: ...
+
+    def wall(self) -> float: ...
 
     def monotonic(self) -> float: ...
 
@@ -18,16 +30,27 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock. pace 60 makes an hour of intended waiting a minute."""
+    """The machine's clock. pace 60 makes an hour of intended waiting a minute. floor: the time that the last cloud here had come to."""
 
-    def __init__(self, pace: float = 1.0) -> None:
+    def __init__(
+        self,
+        pace: float = 1.0,
+        floor: float = 0.0,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.pace = pace
+        self.wall = wall
+        self.monotonic = monotonic
+        begin = wall()
+        self._last = (monotonic(), floor if begin < floor < begin + BELIEVED else begin)
 
     def now(self) -> float:
-        return time.time()
-
-    def monotonic(self) -> float:
-        return time.monotonic()
+        wall, steady = self.wall(), self.monotonic()
+        since, last = self._last
+        now = max(wall, last + (steady - since) * CATCH_UP)
+        self._last = (steady, now)
+        return now
 
     def paced(self, seconds: float) -> float:
         return seconds / self.pace
@@ -40,6 +63,9 @@ class FixedClock:
         self.at = at
 
     def now(self) -> float:
+        return self.at
+
+    def wall(self) -> float:
         return self.at
 
     def monotonic(self) -> float:

@@ -290,6 +290,11 @@ class SqliteStore:
         for statement in SCHEMA:
             self.write.execute(statement)
 
+    def time_reached(self) -> float:
+        """The cloud's time when it was last noted (see `note_time`), epoch seconds; 0 in a new store."""
+        row = self.write.execute("SELECT value FROM meta WHERE name='time'").fetchone()
+        return 0.0 if row is None else float(row[0])
+
     def renew_write(self) -> None:
         """A fresh write connection in place of one whose last transaction failed: nothing goes on upon what it may hold."""
         try:
@@ -356,3 +361,8 @@ class SqliteStore:
             for db in (*(self._opened if drained else ()), self._loop_reads, self.write):
                 db.close()
             self._opened.clear()
+
+
+def note_time(tx: SqliteTx, now: float) -> None:
+    """Keep how far the cloud's time has come, so that it does not go back over a restart under a clock that was set back."""
+    tx.connection.execute("INSERT OR REPLACE INTO meta VALUES ('time', ?)", (repr(now),))

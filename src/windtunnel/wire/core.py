@@ -220,7 +220,7 @@ class Core:
             request.headers,
             lambda: sha256(request.body).hexdigest(),
             lookup,
-            self._cloud.clock.now(),
+            self._cloud.clock.wall(),
             family,
             self._router.signing_names.get(request.route.service) if request.route is not None else None,
         )
