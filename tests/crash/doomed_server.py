@@ -12,6 +12,8 @@ import signal
 import sys
 from pathlib import Path
 
+import scripted
+
 from windtunnel.commands.running import try_lock
 from windtunnel.server import run
 from windtunnel.settings import Settings
@@ -39,5 +41,6 @@ def boundary(kind: str, step: str, when: str) -> None:
 
 
 if __name__ == "__main__":
+    scripted.register()
     lock = try_lock(DATA)
     run(Settings(data=DATA, port=int(sys.argv[2]), tls_port=int(sys.argv[3]), pace=float(sys.argv[4]), account="123456789012"), boundary)

@@ -76,6 +76,7 @@ def test_groups_are_described_with_their_arns(logs: Logs) -> None:
         "storedBytes": 0,
         "logGroupClass": "STANDARD",
         "logGroupArn": ARN,
+        "deletionProtectionEnabled": False,
     }
 
 

@@ -6,7 +6,7 @@ store derives them inside the same transaction that writes the record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import msgspec
@@ -39,6 +39,10 @@ R = TypeVar("R", bound=Record)
 
 class Conflict(Exception):
     """A put with an expected version met another one, or an insert met an existing record."""
+
+
+LogChunk = tuple[int, int, int, int, bytes]
+"""Events of a log stream as they were put: (first and last timestamp, number of the first event, time of arrival in ms, body)."""
 
 
 class Tx(Protocol):
@@ -81,25 +85,14 @@ class Tx(Protocol):
     def after_commit(self, action: Callable[[], None]) -> None:
         """Run on the server's loop once this transaction is durable (write transactions only)."""
 
-    def append_logs(self, group: str, stream: str, events: Iterable[tuple[int, str]], ingested: int) -> None:
-        """Append (timestamp ms, message) to a log stream of this scope."""
+    def append_logs(self, group: str, stream: str, first: int, last: int, count: int, ingested: int, body: bytes) -> int:
+        """Keep a chunk of `count` events of a log stream of this scope; times in ms. Returns the number of its first event."""
 
-    def read_logs(
-        self,
-        group: str,
-        stream: str,
-        *,
-        start: int = 0,
-        end: int = 1 << 62,
-        after: int | None = None,
-        before: int | None = None,
-        limit: int = 10000,
-        forward: bool = True,
-    ) -> list[tuple[int, int, int, str]]:
-        """(position, timestamp, ingested, message) in order of (timestamp, arrival); position is an opaque cursor."""
+    def read_logs(self, group: str, stream: str, *, low: int, high: int, since: int, forward: bool = True) -> Iterator[LogChunk]:
+        """Chunks whose first event is in [low, high) and whose last is not before `since`, in order of (first, number)."""
 
-    def drop_logs(self, group: str, stream: str | None = None) -> None:
-        """Forget a stream's events, or a whole group's."""
+    def drop_logs(self, group: str, stream: str | None = None, before: int | None = None, limit: int = -1) -> int:
+        """Forget a group's events, a stream's, or at most `limit` of its chunks that ended before a time. Returns how many chunks."""
 
     def append_audit(self, seq: int, body: bytes) -> None:
         """Keep a group of notes of calls (services/cloudtrail) of this scope; seq: microseconds, greater than any before."""

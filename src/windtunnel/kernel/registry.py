@@ -31,6 +31,8 @@ class Operation(msgspec.Struct, frozen=True):
     kind: "read" runs in a snapshot, "write" in a transaction. cost: "point" reads run on the loop, "scan" reads in a thread.
     prepare: slow work before the transaction, in a thread: (ctx on a snapshot, args) -> args; it may only write content-addressed things.
     body: "stage" streams the request's payload into a blob before the transaction; the handler gets a `Body`.
+    quick: a msgspec type that takes a usual JSON body whole and checked, for operations to which thousands of items come at once; its fields
+    are the handler's arguments. What does not fit it goes the long way, which has AWS's words for what is wrong.
     """
 
     service: str
@@ -42,6 +44,7 @@ class Operation(msgspec.Struct, frozen=True):
     cost: Literal["point", "scan"] = "point"
     prepare: Callable[[Any, dict[str, Any]], dict[str, Any]] | None = None
     body: Literal["bytes", "stage"] = "bytes"
+    quick: type[msgspec.Struct] | None = None
 
 
 class MemberErrors(msgspec.Struct, frozen=True):
@@ -129,11 +132,14 @@ def writes(
     default_only: Mapping[str, Any] | None = None,
     prepare: Callable[[Any, dict[str, Any]], dict[str, Any]] | None = None,
     body: Literal["bytes", "stage"] = "bytes",
+    quick: type[msgspec.Struct] | None = None,
 ) -> Callable[[H], H]:
     """Register a handler that writes, in one short transaction without I/O."""
 
     def register(handler: H) -> H:
-        _register(Operation(service, name, "write", handler, authorize, _declared(acts, descriptive, default_only), "point", prepare, body))
+        _register(
+            Operation(service, name, "write", handler, authorize, _declared(acts, descriptive, default_only), "point", prepare, body, quick)
+        )
         return handler
 
     return register

@@ -16,16 +16,17 @@ from typing import Any
 import msgspec
 
 from windtunnel.kernel.records import Record
+from windtunnel.store import logs
 
 log = logging.getLogger("windtunnel.store")
 
-SCHEMA_VERSION = 2
-"""1: release 0.1.0, which does not name its schema. 2: `meta` names it, and the kinds with their shapes and indexes.
+SCHEMA_VERSION = 3
+"""1: release 0.1.0, which does not name its schema. 2: `meta` names it, and the kinds with their shapes and indexes. 3: log events in chunks.
 
 Raised when an older release would misread what this one writes; a new table or kind alone is no reason.
 """
 
-MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: lambda db: None}
+MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: lambda db: None, 2: logs.from_rows}
 """From each schema to the next. 1 to 2 asks for nothing: index rows are looked at by `settle`, which finds that nothing is recorded."""
 
 

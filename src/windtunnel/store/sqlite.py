@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from windtunnel.kernel.errors import AwsError, StoreUnavailable
-from windtunnel.kernel.records import Conflict, Record
-from windtunnel.store import audit, opening
+from windtunnel.kernel.records import Conflict, LogChunk, Record
+from windtunnel.store import audit, logs, opening
 from windtunnel.store.opening import index_rows
 from windtunnel.store.queues import QUEUE_SCHEMA, SqliteQueues
 
@@ -40,8 +40,7 @@ SCHEMA = (
     "CREATE TABLE IF NOT EXISTS signal (seq INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, payload BLOB NOT NULL)",
     "CREATE INDEX IF NOT EXISTS signal_name ON signal (name, seq)",
     "CREATE TABLE IF NOT EXISTS waiting (name TEXT, run TEXT, PRIMARY KEY (name, run)) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS log (stream TEXT NOT NULL, ts INTEGER NOT NULL, seq INTEGER NOT NULL, ingested INTEGER NOT NULL,"
-    " message TEXT NOT NULL, PRIMARY KEY (stream, ts, seq)) WITHOUT ROWID",
+    logs.TABLE,
     audit.TABLE,
     *QUEUE_SCHEMA,
 )
@@ -183,50 +182,17 @@ class SqliteTx:
             found.append((account, region, decode(kind, schema, body)))
         return found
 
-    def append_logs(self, group: str, stream: str, events: Iterable[tuple[int, str]], ingested: int) -> None:
-        name = self._log_stream(group, stream)
-        row = self._db.execute("SELECT value FROM meta WHERE name='log_seq'").fetchone()
-        seq = 0 if row is None else int(row[0])
-        rows = []
-        for timestamp, message in events:
-            seq += 1
-            rows.append((name, timestamp, seq, ingested, message))
-        self._db.executemany("INSERT INTO log VALUES (?,?,?,?,?)", rows)
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES ('log_seq', ?)", (str(seq),))
+    def append_logs(self, group: str, stream: str, first: int, last: int, count: int, ingested: int, body: bytes) -> int:
+        return logs.append(self._db, self._log_stream(group, stream), first, last, count, ingested, body)
 
-    def read_logs(
-        self,
-        group: str,
-        stream: str,
-        *,
-        start: int = 0,
-        end: int = 1 << 62,
-        after: int | None = None,
-        before: int | None = None,
-        limit: int = 10000,
-        forward: bool = True,
-    ) -> list[tuple[int, int, int, str]]:
-        # A position is ts * 2^40 + seq: one integer that orders as (timestamp, arrival) does.
-        low, high = (start, -1), (end, 0)
-        if after is not None:
-            low = max(low, (after >> 40, after & ((1 << 40) - 1)))
-        if before is not None:
-            high = min(high, (before >> 40, before & ((1 << 40) - 1)))
-        order = "ASC" if forward else "DESC"
-        rows = self._db.execute(
-            "SELECT ts, seq, ingested, message FROM log WHERE stream=? AND (ts, seq) > (?, ?) AND (ts, seq) < (?, ?)"
-            f" ORDER BY ts {order}, seq {order} LIMIT ?",
-            (self._log_stream(group, stream), low[0], low[1], high[0], high[1], limit),
-        ).fetchall()
-        found = [((ts << 40) + seq, ts, ingested, message) for ts, seq, ingested, message in rows]
-        return found if forward else found[::-1]
+    def read_logs(self, group: str, stream: str, *, low: int, high: int, since: int, forward: bool = True) -> Iterator[LogChunk]:
+        return logs.read(self._db, self._log_stream(group, stream), low, high, since, forward)
 
-    def drop_logs(self, group: str, stream: str | None = None) -> None:
+    def drop_logs(self, group: str, stream: str | None = None, before: int | None = None, limit: int = -1) -> int:
         if stream is not None:
-            self._db.execute("DELETE FROM log WHERE stream=?", (self._log_stream(group, stream),))
-        else:
-            low = self._log_stream(group, "")
-            self._db.execute("DELETE FROM log WHERE stream>=? AND stream<?", (low, low + _END))
+            return logs.drop(self._db, self._log_stream(group, stream), before, limit)
+        logs.drop_all(self._db, self._log_stream(group, ""))
+        return 0
 
     def append_audit(self, seq: int, body: bytes) -> None:
         audit.append(self._db, self._prefix["region"], seq, body)

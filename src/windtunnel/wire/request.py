@@ -102,7 +102,7 @@ class Plan:
         shape = model.operation(operation.name)
         self.operation = operation
         self.protocol = protocol
-        self.decode: Decoder = compile_decoder(model, operation.name, operation.declared, rules, protocol)
+        self.decode: Decoder = compile_decoder(model, operation.name, operation.declared, rules, protocol, operation.quick)
         self.encode: Encoder = compile_encoder(model, operation.name, protocol, strict=strict)
         self.streaming_input = xform(shape.streaming_input) if shape.streaming_input else None
         self.streaming_output = shape.streaming_output

@@ -1,5 +1,34 @@
-"""CloudWatch Logs. Built so far: groups, streams, events in and out, filter patterns of terms, JSON and fields, retention, tags."""
+"""CloudWatch Logs: groups, streams, events in chunks, filter patterns, tail, subscription filters, export to S3, encryption, retention.
 
-from windtunnel.services.logs.operations import events, groups, streams, tags
+Not built: metric filters, Insights, data protection, transformers, anomaly detectors, deliveries.
+"""
 
-__all__ = ["events", "groups", "streams", "tags"]
+from windtunnel.services.logs.operations import (
+    definitions,
+    events,
+    exports,
+    groups,
+    keys,
+    nothing,
+    policies,
+    streams,
+    subscriptions,
+    tags,
+    tail,
+    testing,
+)
+
+__all__ = [
+    "definitions",
+    "events",
+    "exports",
+    "groups",
+    "keys",
+    "nothing",
+    "policies",
+    "streams",
+    "subscriptions",
+    "tags",
+    "tail",
+    "testing",
+]

@@ -10,8 +10,10 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from windtunnel.services.logs.regexes import BadRegex, Regex
+
 Test = Callable[[str], bool]
-_PART = re.compile(r'\s*(&&|\|\||!=|>=|<=|=|>|<|"(?:[^"\\]|\\.)*"|[^\s=!<>&|",]+)')
+_PART = re.compile(r'\s*(&&|\|\||!=|>=|<=|=|>|<|%(?:[^%\\]|\\.)*%|"(?:[^"\\]|\\.)*"|[^\s=!<>&|",]+)')
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|\[([^\]]*)\]|(\S+)')
 _ORDERINGS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
@@ -34,12 +36,17 @@ class Fields(NamedTuple):
     last: list[Test]
 
     def match(self, message: str) -> bool:
-        words = [quoted or bracketed or plain for quoted, bracketed, plain in _WORD.findall(message)]
+        found = words(message)
         named = len(self.first) + len(self.last)
-        if len(words) < named or (not self.others and len(words) != named):
+        if len(found) < named or (not self.others and len(found) != named):
             return False
-        pairs = [*zip(self.first, words, strict=False), *zip(self.last, words[len(words) - len(self.last) :], strict=False)]
+        pairs = [*zip(self.first, found, strict=False), *zip(self.last, found[len(found) - len(self.last) :], strict=False)]
         return all(test(word) for test, word in pairs)
+
+
+def words(message: str) -> list[str]:
+    """The message's fields: what stands in quotes or brackets is one."""
+    return [quoted or bracketed or plain for quoted, bracketed, plain in _WORD.findall(message)]
 
 
 def parse_fields(text: str) -> Fields:
@@ -47,7 +54,7 @@ def parse_fields(text: str) -> Fields:
     first: list[Test] = []
     last: list[Test] = []
     others = False
-    for field in _split(text):
+    for field in split_fields(text):
         if field == ELLIPSIS:
             if others:
                 raise Malformed("only one ellipsis is allowed")
@@ -57,18 +64,18 @@ def parse_fields(text: str) -> Fields:
     return Fields(first, others, last)
 
 
-def _split(text: str) -> list[str]:
+def split_fields(text: str) -> list[str]:
     """The fields between commas that are not quoted."""
-    fields, begun, quoted = [], 0, False
+    fields, begun, within = [], 0, ""
     for at, character in enumerate(text):
-        if character == '"' and text[at - 1 : at] != "\\":
-            quoted = not quoted
-        elif character == "," and not quoted:
+        if character in '"%' and text[at - 1 : at] != "\\" and within in ("", character):
+            within = "" if within else character
+        elif character == "," and not within:
             fields.append(text[begun:at].strip())
             begun = at + 1
     fields.append(text[begun:].strip())
-    if quoted or not all(fields):
-        raise Malformed("a quote is open" if quoted else "a field is empty")
+    if within or not all(fields):
+        raise Malformed("a quote is open" if within else "a field is empty")
     return fields
 
 
@@ -102,9 +109,20 @@ def _condition(parts: list[str]) -> Test:
     _, sign, value = parts
     if sign in _ORDERINGS:
         return _ordered(_ORDERINGS[sign], value)
+    if value.startswith("%"):
+        search = regex(value)
+        return search if sign == "=" else lambda word: not search(word)
     wanted = re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
     equal = _globbed(wanted.split("*"))
     return equal if sign == "=" else lambda word: not equal(word)
+
+
+def regex(text: str) -> Test:
+    """The search of a `%…%`."""
+    try:
+        return Regex(text[1:-1]).search
+    except BadRegex as error:
+        raise Malformed(str(error)) from error
 
 
 def _ordered(holds: Callable[[float, float], bool], value: str) -> Test:

@@ -8,8 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -18,22 +17,17 @@ from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.records import Record
 from windtunnel.kernel.registry import ServiceRules, service_rules
 from windtunnel.kernel.scope import Scope
+from windtunnel.services.logs.accepting import DAY
 
 service_rules("logs", ServiceRules(validation_code="InvalidParameterException"))
 
 RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
-DAY = 86_400_000
-EVENT_OVERHEAD = 26
-MAX_BATCH_BYTES = 1_048_576
-MAX_BATCH_EVENTS = 10_000
-MAX_EVENT_BYTES = 1_048_576
 MAX_PAGE_BYTES = 1_048_576
-OLDEST, NEWEST = 14 * DAY, 2 * 3_600_000
 _ARN = re.compile(r"arn:[^:]+:logs:[^:]*:[^:]*:log-group:([^:]+)(?::\*)?\Z")
 
 
 class LogGroup(Record, kw_only=True):
-    """created: epoch milliseconds. retention: days, None for ever."""
+    """created: epoch milliseconds. retention: days, None for ever. data_key: names the sealing.DataKey of what is put from now on."""
 
     KIND: ClassVar[str] = "logs.group"
 
@@ -41,6 +35,12 @@ class LogGroup(Record, kw_only=True):
     created: int
     retention: int | None = None
     tags: dict[str, str] = {}
+    kms_key: str = ""
+    data_key: str = ""
+    log_class: str = "STANDARD"
+    protected: bool = False
+    subscribed: bool = False
+    """Whether it has subscription filters."""
 
     def key(self) -> str:
         return self.name
@@ -53,16 +53,19 @@ class LogGroup(Record, kw_only=True):
             "metricFilterCount": 0,
             "arn": f"{arn}:*",
             "storedBytes": stored,
-            "logGroupClass": "STANDARD",
+            "logGroupClass": self.log_class,
             "logGroupArn": arn,
+            "deletionProtectionEnabled": self.protected,
         }
+        if self.kms_key:
+            reply["kmsKeyId"] = self.kms_key
         if self.retention is not None:
             reply["retentionInDays"] = self.retention
         return reply
 
 
 class LogStream(Record, kw_only=True):
-    """Times in epoch milliseconds, None before the first event."""
+    """Times in epoch milliseconds, None before the first event. span: the longest of its chunks, in ms (a day where it is not known)."""
 
     KIND: ClassVar[str] = "logs.stream"
 
@@ -73,6 +76,9 @@ class LogStream(Record, kw_only=True):
     last: int | None = None
     ingested: int | None = None
     stored: int = 0
+    span: int = DAY
+    newest: int = 0
+    """The number of the event that arrived last."""
 
     def key(self) -> str:
         return stream_key(self.group, self.name)
@@ -88,6 +94,11 @@ class LogStream(Record, kw_only=True):
             reply |= {"firstEventTimestamp": self.first, "lastEventTimestamp": self.last, "lastIngestionTime": self.ingested}
             reply["uploadSequenceToken"] = sequence_token(self.ingested or 0)
         return reply
+
+
+def put_signal(ctx: Context) -> str:
+    """Notified when events were put into any group of this region."""
+    return f"logs/{ctx.scope.account}/{ctx.scope.region}/put"
 
 
 def stream_key(group: str, stream: str) -> str:
@@ -125,8 +136,37 @@ def group_name(name: str | None, identifier: str | None = None) -> str:
 def need(ctx: Context, action: str, group: str, stream: str = "") -> list[Need]:
     """CloudWatch Logs decides on `log-group:NAME:log-stream:STREAM`, with an empty STREAM for what concerns the group."""
     record = ctx.tx.get(LogGroup, group) if group else None
-    tags = {f"aws:ResourceTag/{key}": value for key, value in record.tags.items()} if record is not None else {}
-    return [Need(f"logs:{action}", f"{group_arn(ctx.scope, group)}:log-stream:{stream}", tags)]
+    tags = {f"aws:ResourceTag/{key}": value for key, value in record.tags.items()} if record is not None and record.tags else {}
+    policy = account_policy(ctx) if ctx.principal.kind == "service" else None
+    return [Need(f"logs:{action}", f"{group_arn(ctx.scope, group)}:log-stream:{stream}", tags, policy)]
+
+
+class ResourcePolicy(Record, kw_only=True):
+    """A policy of the account's log groups, by which other services may write into them. updated: epoch milliseconds."""
+
+    KIND: ClassVar[str] = "logs.resourcepolicy"
+
+    name: str
+    document: str
+    updated: int
+
+    def key(self) -> str:
+        return self.name
+
+    def described(self) -> dict[str, Any]:
+        return {"policyName": self.name, "policyDocument": self.document, "lastUpdatedTime": self.updated, "policyScope": "ACCOUNT"}
+
+
+def account_policy(ctx: Context) -> str | None:
+    """The statements of all of the account's resource policies, as one document; None when there are none."""
+    found = ctx.tx.scan(ResourcePolicy)
+    if not found:
+        return None
+    statements: list[Any] = []
+    for policy in found:
+        own = msgspec.json.decode(policy.document).get("Statement", [])
+        statements += own if isinstance(own, list) else [own]
+    return msgspec.json.encode({"Version": "2012-10-17", "Statement": statements}).decode()
 
 
 def group_or_error(ctx: Context, name: str) -> LogGroup:
@@ -175,54 +215,6 @@ def parse_event_token(token: str) -> tuple[bool, int]:
     if found is None:
         raise AwsError("InvalidParameterException", INVALID_TOKEN)
     return found.group(1) == "f", int(found.group(2))
-
-
-# -- what PutLogEvents takes ------------------------------------------------------------------------------------------------
-
-
-class Accepted(NamedTuple):
-    """events: (timestamp, message) to be kept; rejected: the reply's rejectedLogEventsInfo, empty when all are kept."""
-
-    events: list[tuple[int, str]]
-    rejected: dict[str, int]
-    bytes: int
-
-
-def accept(events: Sequence[dict[str, Any]], now: int, retention: int | None) -> Accepted:
-    """Check a batch by AWS's rules (API reference, PutLogEvents) and part what is too old or too new. now: milliseconds."""
-    if len(events) > MAX_BATCH_EVENTS:
-        raise AwsError("InvalidParameterException", f"Upload too large: {len(events)} log events exceed the limit of {MAX_BATCH_EVENTS}")
-    size = 0
-    for event in events:
-        length = len(event["message"].encode("utf-8", "surrogatepass"))
-        if length + EVENT_OVERHEAD > MAX_EVENT_BYTES:
-            raise AwsError("InvalidParameterException", f"Log event too large: {length} bytes exceeds limit of {MAX_EVENT_BYTES}")
-        size += length + EVENT_OVERHEAD
-    if size > MAX_BATCH_BYTES:
-        raise AwsError("InvalidParameterException", f"Upload too large: {size} bytes exceeds limit of {MAX_BATCH_BYTES}")
-    times = [event["timestamp"] for event in events]
-    if any(later < earlier for earlier, later in zip(times, times[1:], strict=False)):
-        raise AwsError("InvalidParameterException", "Log events in a single PutLogEvents request must be in chronological order.")
-    if times and times[-1] - times[0] > DAY:
-        raise AwsError(
-            "InvalidParameterException", "The batch of log events in a single PutLogEvents request cannot span more than 24 hours."
-        )
-    return _part(events, times, now, retention, size)
-
-
-def _part(events: Sequence[dict[str, Any]], times: list[int], now: int, retention: int | None, size: int) -> Accepted:
-    expired = sum(1 for at in times if retention is not None and at < now - retention * DAY)
-    old = sum(1 for at in times if at < now - OLDEST)
-    new = next((n for n, at in enumerate(times) if at > now + NEWEST), len(times))
-    rejected = {}
-    if expired > 0:
-        rejected["expiredLogEventEndIndex"] = expired
-    if old > 0:
-        rejected["tooOldLogEventEndIndex"] = old
-    if new < len(times):
-        rejected["tooNewLogEventStartIndex"] = new
-    kept = events[max(expired, old) : new]
-    return Accepted([(event["timestamp"], event["message"]) for event in kept], rejected, size)
 
 
 def oldest_kept(group: LogGroup, now: int) -> int:

@@ -1,7 +1,6 @@
 """Filter patterns: which log messages a FilterLogEvents (and later a metric filter) means. Pure.
 
-Invariant: a compiled pattern answers in time linear in the message. Regular expressions (%…%) are not built and refused by name, never
-taken for something else.
+Invariant: a compiled pattern answers in time linear in the message.
 
 Grammar: terms (`ERROR -timeout`, `?a ?b`, `"a phrase"`), `{ selector operator value }` over JSON with && || and parentheses, or
 space-delimited fields (`[ip, ..., status=4*]`, see fields.py).
@@ -16,15 +15,16 @@ from typing import Any
 
 import msgspec
 
-from windtunnel.kernel.errors import AwsError, not_built
-from windtunnel.services.logs.fields import Malformed, globbed, number, parse_fields
+from windtunnel.kernel.errors import AwsError
+from windtunnel.services.logs.fields import Malformed, globbed, number, parse_fields, regex
 
 Matcher = Callable[[str], bool]
 Test = Callable[[Any], bool]
 MAX_DEPTH = 30
-_TERM = re.compile(r'\s*([?-]?)(?:"((?:[^"\\]|\\.)*)"|([^\s"]+))')
+MAX_REGEXES = 2
+_TERM = re.compile(r'\s*([?-]?)(?:"((?:[^"\\]|\\.)*)"|(%(?:[^%\\]|\\.)*%)|([^\s"]+))')
 _TOKEN = re.compile(
-    r"""\s*(?:(?P<punct>&&|\|\||[(){}]|!=|>=|<=|=|>|<)|(?P<string>"(?:[^"\\]|\\.)*")|(?P<regex>%[^%]*%)"""
+    r"""\s*(?:(?P<punct>&&|\|\||[(){}]|!=|>=|<=|=|>|<)|(?P<string>"(?:[^"\\]|\\.)*")|(?P<regex>%(?:[^%\\]|\\.)*%)"""
     r"""|(?P<selector>\$(?:\.[^\s.()\[\]=!<>&|{}"]+|\[(?:\d+|\*|"[^"]*"|'[^']*')\])+|\$)|(?P<word>[^\s()={}!<>&|"]+))"""
 )
 _STEP = re.compile(r"""\.([^\s.\[\]]+)|\[(\d+|\*)\]|\[["']([^"']*)["']\]""")
@@ -32,8 +32,10 @@ _ORDERINGS: dict[str, Callable[[Any, Any], bool]] = {">": operator.gt, "<": oper
 
 
 def compile_pattern(pattern: str) -> Matcher:
-    """A predicate on messages. InvalidParameterException for a malformed pattern, NotImplemented for one that is not built."""
+    """A predicate on messages. InvalidParameterException for a malformed pattern."""
     text = pattern.strip()
+    if len(re.findall(r"%(?:[^%\\]|\\.)*%", text)) > MAX_REGEXES:
+        raise _invalid(f"at most {MAX_REGEXES} regular expressions are allowed")
     if text.startswith("{"):
         return _json_pattern(text)
     if text.startswith("["):
@@ -44,8 +46,6 @@ def compile_pattern(pattern: str) -> Matcher:
 def _field_pattern(text: str) -> Matcher:
     if not text.endswith("]"):
         raise _invalid("the closing ] is missing")
-    if "%" in text:
-        raise not_built("logs", "FilterLogEvents", "filterPattern with a regular expression (%…%)")
     try:
         return parse_fields(text[1:-1]).match
     except Malformed as error:
@@ -69,10 +69,11 @@ def _term_pattern(text: str) -> Matcher:
         if found is None:
             raise _invalid(f"unbalanced quote in {text}")
         at = found.end()
-        sign, phrase, word = found.groups()
-        if phrase is None and word.startswith("%"):
-            raise not_built("logs", "FilterLogEvents", "filterPattern with a regular expression (%…%)")
-        test = _contains(re.sub(r"\\(.)", r"\1", phrase) if phrase is not None else word)
+        sign, phrase, expression, word = found.groups()
+        if expression is not None:
+            test = _regex(expression)
+        else:
+            test = _contains(re.sub(r"\\(.)", r"\1", phrase) if phrase is not None else word)
         {"?": optional, "-": excluded, "": required}[sign].append(test)
 
     def matches(message: str) -> bool:
@@ -81,6 +82,13 @@ def _term_pattern(text: str) -> Matcher:
         return not optional or bool(required) or any(test(message) for test in optional)
 
     return matches
+
+
+def _regex(text: str) -> Matcher:
+    try:
+        return regex(text)
+    except Malformed as error:
+        raise _invalid(str(error)) from error
 
 
 def _contains(term: str) -> Matcher:
@@ -163,7 +171,7 @@ class _Parser:
             return inner
         if kind != "selector":
             raise _invalid(text or "a selector is missing")
-        select = _selector(text)
+        select = select_from(text)
         condition = self._condition()
         return lambda value: condition(select(value))
 
@@ -175,8 +183,11 @@ class _Parser:
         if kind != "punct" or text not in ("=", "!=", *_ORDERINGS):
             raise _invalid(text or "an operator is missing")
         value_kind, value = self._next()
-        if value_kind == "regex":
-            raise not_built("logs", "FilterLogEvents", "filterPattern with a regular expression (%…%)")
+        if value_kind == "regex" and text in ("=", "!="):
+            search = _regex(value)
+            if text == "=":
+                return lambda found: any(isinstance(item, str) and search(item) for item in found)
+            return lambda found: bool(found) and not any(isinstance(item, str) and search(item) for item in found)
         if value_kind not in ("string", "word"):
             raise _invalid(value or "a value is missing")
         if text in _ORDERINGS:
@@ -202,7 +213,7 @@ class _Parser:
         return tests[word, following]
 
 
-def _selector(text: str) -> Callable[[Any], list[Any]]:
+def select_from(text: str) -> Callable[[Any], list[Any]]:
     steps: list[str | int | None] = []
     for name, index, quoted in _STEP.findall(text[1:]):
         steps.append(name or quoted if not index else None if index == "*" else int(index))
@@ -232,4 +243,13 @@ def _equal(value: str, *, quoted: bool) -> Test:
         return lambda item: _is_number(item) and item == wanted
     text = re.sub(r"\\(.)", r"\1", value[1:-1]) if quoted else value
     parts = text.split("*")
+    if len(parts) > 1 and not quoted:
+        return lambda item: (
+            globbed(parts, item if isinstance(item, str) else _text(item)) if _is_number(item) or isinstance(item, str) else False
+        )
     return lambda item: isinstance(item, str) and globbed(parts, item)
+
+
+def _text(item: float) -> str:
+    """A number as JSON has it, for `4*`."""
+    return msgspec.json.encode(item).decode()

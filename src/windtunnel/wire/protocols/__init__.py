@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.registry import Declared, ServiceRules
 from windtunnel.wire.members import Node, declared_tree
@@ -76,8 +78,9 @@ def compile_decoder(
     declared: Declared | None = None,
     rules: ServiceRules | None = None,
     protocol: str | None = None,
+    quick: type[msgspec.Struct] | None = None,
 ) -> Decoder:
-    """request -> top-level members as snake_case arguments, nested data by the model's names.
+    """request -> top-level members as snake_case arguments, nested data by the model's names (`quick`: see kernel.registry.Operation).
 
     Checks types, declared members and constraints, in this order. declared=None: every member of the model is accepted.
     """
@@ -96,6 +99,20 @@ def compile_decoder(
             if found:
                 report(found)
         return {names[name]: item for name, item in value.items()}
+
+    return decode if quick is None or protocol != "json" else _quickly(quick, decode)
+
+
+def _quickly(quick: type[msgspec.Struct], otherwise: Decoder) -> Decoder:
+    take = msgspec.json.Decoder(quick).decode
+    fields = quick.__struct_fields__
+
+    def decode(request: RawRequest) -> dict[str, Any]:
+        try:
+            value = take(request.body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return otherwise(request)
+        return {name: getattr(value, name) for name in fields}
 
     return decode
 

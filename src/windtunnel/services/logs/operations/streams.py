@@ -35,7 +35,7 @@ def create_log_stream(ctx: Context, log_group_name: str, log_stream_name: str) -
     group_or_error(ctx, log_group_name)
     if ctx.tx.get(LogStream, stream_key(log_group_name, log_stream_name)) is not None:
         raise AwsError("ResourceAlreadyExistsException", "The specified log stream already exists")
-    ctx.tx.insert(LogStream(group=log_group_name, name=log_stream_name, created=int(ctx.now * 1000)))
+    ctx.tx.insert(LogStream(group=log_group_name, name=log_stream_name, created=int(ctx.now * 1000), span=0))
     return {}
 
 
