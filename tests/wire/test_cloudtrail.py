@@ -102,7 +102,7 @@ def test_a_refusal_is_an_event_with_its_code_and_its_caller(door: Door) -> None:
 def test_what_is_refused_for_not_being_built_is_no_event(door: Door) -> None:
     door.client("logs").create_log_group(logGroupName="g")
     with pytest.raises(ClientError):
-        door.client("logs").associate_kms_key(logGroupName="g", kmsKeyId="key", resourceIdentifier="x")
+        door.client("logs").put_metric_filter(logGroupName="g", filterName="f", filterPattern="", metricTransformations=[])
     door.client("logs").create_log_group(logGroupName="h")
     names = [event["EventName"] for event in found(door, **by("EventSource", "logs.amazonaws.com"))]
     assert names == ["CreateLogGroup", "CreateLogGroup"]
