@@ -40,8 +40,6 @@ def secret_keys(found: Found) -> dict[str, Any]:
         "secretsmanager:SecretId": found.arn,
         "secretsmanager:SecretPrimaryRegion": found.scope.region,
     }
-    if secret.rotation is not None:
-        keys["secretsmanager:resource/AllowRotationLambdaArn"] = secret.rotation.function
     for key, value in secret.tags.items():
         keys[f"aws:ResourceTag/{key}"] = keys[f"secretsmanager:ResourceTag/{key}"] = value
     return keys

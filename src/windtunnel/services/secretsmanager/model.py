@@ -19,7 +19,7 @@ from windtunnel.kernel.scope import Scope
 service_rules("secretsmanager", ServiceRules())
 
 DAY = 86400.0
-CURRENT, PENDING, PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
+CURRENT, PREVIOUS = "AWSCURRENT", "AWSPREVIOUS"
 MAX_VERSIONS = 100
 MAX_STAGES = 20
 MAX_TAGS = 50
@@ -33,17 +33,6 @@ class Deletion(msgspec.Struct, frozen=True):
     asked: float
     due: float
     token: str
-
-
-class Rotation(msgspec.Struct, frozen=True):
-    """How a secret is rotated. rules: the RotationRules shape; next: epoch seconds, None without a schedule; token: of the job that waits."""
-
-    function: str
-    rules: dict[str, Any] = {}
-    enabled: bool = True
-    next: float | None = None
-    last: float | None = None
-    token: str = ""
 
 
 class Secret(Record, kw_only=True):
@@ -62,8 +51,6 @@ class Secret(Record, kw_only=True):
     stages: dict[str, str] = {}
     policy: str | None = None
     deletion: Deletion | None = None
-    rotation: Rotation | None = None
-    last_rotated: float | None = None
 
     def key(self) -> str:
         return self.name
@@ -75,7 +62,7 @@ class Secret(Record, kw_only=True):
 class Version(Record, kw_only=True):
     """A value. data_key: a data key under `kms_key`, as KMS encrypted it; sealed: nonce and the value under the data key.
 
-    mark: a keyed fingerprint, by which a repeated request is known. pending: a place for a rotation's value, without one yet.
+    mark: a keyed fingerprint, by which a repeated request is known.
     """
 
     KIND: ClassVar[str] = "secretsmanager.version"
@@ -92,10 +79,6 @@ class Version(Record, kw_only=True):
 
     def key(self) -> str:
         return version_key(self.secret, self.id)
-
-    @property
-    def empty(self) -> bool:
-        return not self.sealed
 
 
 def version_prefix(secret: str) -> str:
@@ -167,16 +150,6 @@ def described(scope: Scope, secret: Secret) -> dict[str, Any]:
         entry["KmsKeyId"] = secret.kms_key
     if secret.deletion is not None:
         entry["DeletedDate"] = secret.deletion.asked
-    if secret.last_rotated is not None:
-        entry["LastRotatedDate"] = secret.last_rotated
-    rotation = secret.rotation
-    if rotation is not None:
-        entry["RotationEnabled"] = rotation.enabled
-        entry["RotationLambdaARN"] = rotation.function
-        if rotation.rules:
-            entry["RotationRules"] = rotation.rules
-        if rotation.enabled and rotation.next is not None:
-            entry["NextRotationDate"] = rotation.next
     return entry
 
 

@@ -34,7 +34,7 @@ def get_secret_value(ctx: Context, secret_id: str, version_id: str | None = None
 def _asked_version(found: Found, version_id: str | None, version_stage: str | None) -> Version:
     label = version_stage or (CURRENT if version_id is None else None)
     version = found.version(version_id if version_id is not None else found.secret.stages.get(label or ""))
-    if version is None or version.empty:
+    if version is None:
         what = f"VersionId: {version_id}" if version_id is not None else f"staging label: {label}"
         raise AwsError("ResourceNotFoundException", f"Secrets Manager can't find the specified secret value for {what}")
     if label is not None and found.secret.stages.get(label) != version.id:
@@ -117,10 +117,12 @@ def list_secret_version_ids(
 
 
 def _entry(found: Found, version: Version) -> dict[str, Any]:
-    entry: dict[str, Any] = {"VersionId": version.id, "CreatedDate": version.created}
+    entry: dict[str, Any] = {
+        "VersionId": version.id,
+        "CreatedDate": version.created,
+        "KmsKeyIds": [version.kms_key or "DefaultEncryptionKey"],
+    }
     labels = found.secret.labels(version.id)
     if labels:
         entry["VersionStages"] = labels
-    if not version.empty:
-        entry["KmsKeyIds"] = [version.kms_key or "DefaultEncryptionKey"]
     return entry

@@ -14,7 +14,6 @@ from windtunnel.services.secretsmanager.model import (
     CURRENT,
     MAX_STAGES,
     MAX_VERSIONS,
-    PENDING,
     Secret,
     Version,
     check_name,
@@ -139,7 +138,7 @@ def put_secret_value(
     if CURRENT not in found.secret.stages and CURRENT not in labels:
         labels.append(CURRENT)
     same = found.version(client_request_token)
-    if same is not None and not same.empty:
+    if same is not None:
         if same.mark != values.mark(ctx, *value):
             raise in_use(found, same.id)
         return {**found.names(), "VersionId": same.id, "VersionStages": found.secret.labels(same.id)}
@@ -206,16 +205,10 @@ def _re_encrypt(ctx: Context, found: Found) -> None:
     """The labelled versions under the new key. Whoever may not read the old key keeps them as they are, as AWS does."""
     for version_id in set(found.secret.stages.values()):
         version = found.version(version_id)
-        if version is None or version.empty:
+        if version is None:
             continue
         try:
             value = values.decrypted(ctx, found, version)
         except AwsError:
             continue
         found.tx.put(values.encrypted(ctx, found, version, value, version.binary, found.secret.kms_key))
-
-
-def pending_version(ctx: Context, found: Found, token: str) -> None:
-    """The place of a rotation's value: an empty version under AWSPENDING."""
-    found.tx.put(Version(secret=found.secret.name, id=token, created=ctx.now))
-    found.secret.stages = moved(found.secret.stages, [PENDING], token)
