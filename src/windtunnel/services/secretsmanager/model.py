@@ -36,7 +36,10 @@ class Deletion(msgspec.Struct, frozen=True):
 
 
 class Secret(Record, kw_only=True):
-    """A secret without its values. suffix: the six letters by which its ARN differs from a namesake's. kms_key: as it was given."""
+    """A secret without its values. suffix: the six letters by which its ARN differs from a namesake's. kms_key: as it was given.
+
+    order: the ids of its versions, oldest first, so that a new value need not look at the old ones.
+    """
 
     KIND: ClassVar[str] = "secretsmanager.secret"
     SCOPE: ClassVar[RecordScope] = "region"
@@ -49,6 +52,7 @@ class Secret(Record, kw_only=True):
     kms_key: str = ""
     tags: dict[str, str] = {}
     stages: dict[str, str] = {}
+    order: list[str] = []
     policy: str | None = None
     deletion: Deletion | None = None
 

@@ -19,6 +19,7 @@ from windtunnel.services.secretsmanager.model import (
     check_name,
     moved,
     tag_map,
+    version_key,
 )
 
 Tags = list[dict[str, str]]
@@ -94,6 +95,7 @@ def add_version(ctx: Context, found: Found, token: str | None, value: tuple[byte
     version = Version(secret=secret.name, id=token or ctx.ids.uuid(), created=ctx.now)
     found.tx.put(values.encrypted(ctx, found, version, *value, secret.kms_key))
     secret.stages = moved(secret.stages, labels, version.id)
+    secret.order = [*secret.order, version.id]
     secret.changed = ctx.now
     forget_old(found)
     return version
@@ -101,15 +103,17 @@ def add_version(ctx: Context, found: Found, token: str | None, value: tuple[byte
 
 def forget_old(found: Found) -> None:
     """Versions without a label are deprecated; the oldest of them go when there are more than a secret may have."""
-    versions = found.versions()
-    if len(versions) <= MAX_VERSIONS:
+    secret = found.secret
+    surplus = len(secret.order) - MAX_VERSIONS
+    if surplus <= 0:
         return
-    labelled = set(found.secret.stages.values())
-    old = sorted((version for version in versions if version.id not in labelled), key=lambda version: version.created)
-    for version in old[: len(versions) - MAX_VERSIONS]:
-        found.tx.delete(Version, version.key())
+    labelled = set(secret.stages.values())
     if len(labelled) > MAX_VERSIONS:
         raise AwsError("LimitExceededException", f"A secret can have at most {MAX_VERSIONS} labelled versions.")
+    gone = [version for version in secret.order if version not in labelled][:surplus]
+    for version in gone:
+        found.tx.delete(Version, version_key(secret.name, version))
+    secret.order = [version for version in secret.order if version not in gone]
 
 
 def on_put(ctx: Context, secret_id: str, **_: Any) -> list[Need]:
