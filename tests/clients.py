@@ -57,9 +57,9 @@ class RawEvents(Raw):
 class Door:
     """Makes clients of one cloud. `root` are the keys of the account's root user."""
 
-    def __init__(self, cloud: InProcessCloud) -> None:
+    def __init__(self, cloud: InProcessCloud, backend: type[LoopBackend] = LoopBackend) -> None:
         self._cloud = cloud
-        self._core: Core = cloud.on_loop(lambda: Core(LoopBackend(cloud.cloud), strict=True))
+        self._core: Core = cloud.on_loop(lambda: Core(backend(cloud.cloud), strict=True))
         self.root = ("AKIAROOTROOTROOTROOT", "root/secret", "")
         cloud.write(lambda ctx: ctx.tx.put(RootKey(access_key=self.root[0], secret=self.root[1], account=ctx.scope.account)))
 

@@ -63,7 +63,9 @@ def _encoded(text: str) -> str:
 
 def canonical_value(value: bytes) -> bytes:
     """A header's value with runs of blanks collapsed and none at the ends."""
-    return _SPACES.sub(b" ", value).strip()
+    if b"  " in value or b"\t" in value or b"\r" in value or b"\n" in value:
+        value = _SPACES.sub(b" ", value)
+    return value.strip()
 
 
 def canonical_request(method: str, path: str, query: str, headers: Iterable[tuple[bytes, bytes]], signed: str, payload_hash: str) -> bytes:

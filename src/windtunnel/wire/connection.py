@@ -76,9 +76,10 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         cycle = self.cycle
-        if cycle is not None and cycle.more_body and not self._in_head:
-            self._note_body(cycle, len(data))
-        if self._head_timer is None and (self._in_head or self.is_idle) and self.timeout_keep_alive_task is None:
+        if cycle is not None and not cycle.response_complete and not self._in_head:  # the usual case
+            if cycle.more_body:
+                self._note_body(cycle, len(data))
+        elif self._head_timer is None and self.timeout_keep_alive_task is None:
             self._head_timer = self.loop.call_later(self._patience.head, self._head_is_late)
 
     def _note_body(self, cycle: Any, size: int) -> None:
@@ -115,11 +116,15 @@ class Connection(HttpToolsProtocol):
             self._refuse(414)
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        headers = self.headers
         self._head_bytes += len(name) + len(value)
-        if len(self.headers) >= MAX_HEADERS or self._head_bytes > MAX_HEADER_BYTES:
+        if len(headers) >= MAX_HEADERS or self._head_bytes > MAX_HEADER_BYTES:
             self._refuse(431)
         if self._in_head:  # what comes after a body's last chunk is no header: the request was judged without it
-            super().on_header(name, value)
+            name = name.lower()
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+            headers.append((name, value))
 
     def _refuse(self, status: int) -> None:
         self._status = status
