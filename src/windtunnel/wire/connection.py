@@ -76,8 +76,8 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         cycle = self.cycle
-        if cycle is not None and not cycle.response_complete and not self._in_head:  # the usual case
-            if cycle.more_body:
+        if cycle is not None and not self._in_head and (cycle.more_body or not cycle.response_complete):
+            if cycle.more_body:  # also when it is refused already
                 self._note_body(cycle, len(data))
         elif self._head_timer is None and self.timeout_keep_alive_task is None:
             self._head_timer = self.loop.call_later(self._patience.head, self._head_is_late)
