@@ -62,19 +62,23 @@ def add_compute(cloud: WindtunnelCloud, listeners: Listeners) -> None:
 
 async def assemble(cloud: WindtunnelCloud, backend: Any) -> Listeners:
     """Everything but the host's sockets. Runs before anything is answered."""
-    from windtunnel.gateways import control, git_http, metadata, sns_certificates
+    from windtunnel.gateways import control, git_http, metadata, s3_browser, sns_certificates
     from windtunnel.server import Listeners
     from windtunnel.services.ec2.answering import InstanceMetadata
+    from windtunnel.services.s3.answering import BrowserAnswers
     from windtunnel.services.sns import signing
 
     await cloud.writer.submit(root_key(cloud))
+    browser = s3_browser.BrowserGateway(cloud, backend, BrowserAnswers())
     gateways: list[Any] = [
         (metadata.matches, metadata.MetadataGateway(backend, InstanceMetadata(cloud, backend))),
         (control.matches, control.ControlGateway(cloud, backend)),
         (git_http.matches, git_http.GitGateway(cloud, backend, cloud.settings.region)),
         (sns_certificates.matches, sns_certificates.SnsCertificates(backend, signing.certificate)),
+        (s3_browser.matches, browser),
     ]
-    listeners = Listeners(cloud.loop, HttpEdge(Core(backend), gateways, cloud.settings.hosts), cloud.settings.data, cloud.settings.hosts)
+    browser.edge = HttpEdge(Core(backend), gateways, cloud.settings.hosts)
+    listeners = Listeners(cloud.loop, browser.edge, cloud.settings.data, cloud.settings.hosts)
     add_compute(cloud, listeners)
     if (cloud.settings.data / "sandboxes").exists():
         await cloud.loop.run_in_executor(None, cloud.part, "compute")
