@@ -22,6 +22,10 @@ resource "aws_secretsmanager_secret" "db" {
   kms_key_id              = aws_kms_key.own.arn
   recovery_window_in_days = 7
   tags                    = { team = "%(team)s" }
+
+  replica {
+    region = "%(region)s"
+  }
 }
 
 resource "aws_secretsmanager_secret_version" "db" {
@@ -87,8 +91,8 @@ output "arn" {
   value = aws_secretsmanager_secret.db.arn
 }
 """
-FIRST = {"description": "first", "team": "a", "password": "one"}
-THEN = {"description": "then", "team": "b", "password": "two"}
+FIRST = {"description": "first", "team": "a", "password": "one", "region": "eu-west-1"}
+THEN = {"description": "then", "team": "b", "password": "two", "region": "eu-north-1"}
 
 
 def test_secrets(tmp_path: Path) -> None:

@@ -10,6 +10,9 @@ NAMES: dict[str, Any] = {
     "secretidlist": ["secret"],
     "versionstage": "AWSCURRENT",
     "versionid": VERSION,
+    "region": "eu-west-1",
+    "addreplicaregions.region": "eu-west-1",
+    "removereplicaregions": ["eu-west-1"],
     "resourcepolicy": (
         '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:user/alice"},'
         '"Action":"secretsmanager:GetSecretValue","Resource":"*"}]}'

@@ -18,7 +18,7 @@ _FIELDS: dict[str, Callable[[Secret, str], Iterable[str]]] = {
     "description": lambda secret, region: [secret.description],
     "tag-key": lambda secret, region: secret.tags.keys(),
     "tag-value": lambda secret, region: secret.tags.values(),
-    "primary-region": lambda secret, region: [],
+    "primary-region": lambda secret, region: [secret.primary or region] if secret.replicas or secret.primary else [],
     "owning-service": lambda secret, region: [],
 }
 

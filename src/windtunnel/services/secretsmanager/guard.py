@@ -38,7 +38,7 @@ def secret_keys(found: Found) -> dict[str, Any]:
     secret = found.secret
     keys: dict[str, Any] = {
         "secretsmanager:SecretId": found.arn,
-        "secretsmanager:SecretPrimaryRegion": found.scope.region,
+        "secretsmanager:SecretPrimaryRegion": secret.primary or found.scope.region,
     }
     for key, value in secret.tags.items():
         keys[f"aws:ResourceTag/{key}"] = keys[f"secretsmanager:ResourceTag/{key}"] = value

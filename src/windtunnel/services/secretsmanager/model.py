@@ -35,10 +35,19 @@ class Deletion(msgspec.Struct, frozen=True):
     token: str
 
 
+class Replica(msgspec.Struct, frozen=True):
+    """A secret's copy in another region. kms_key: of that region, empty for its default; status, message: the ReplicationStatus shape."""
+
+    kms_key: str
+    status: str = "InSync"
+    message: str = ""
+
+
 class Secret(Record, kw_only=True):
     """A secret without its values. suffix: the six letters by which its ARN differs from a namesake's. kms_key: as it was given.
 
     order: the ids of its versions, oldest first, so that a new value need not look at the old ones.
+    replicas: by region. primary: the region that a replica follows, empty for a primary.
     """
 
     KIND: ClassVar[str] = "secretsmanager.secret"
@@ -55,6 +64,8 @@ class Secret(Record, kw_only=True):
     order: list[str] = []
     policy: str | None = None
     deletion: Deletion | None = None
+    replicas: dict[str, Replica] = {}
+    primary: str = ""
 
     def key(self) -> str:
         return self.name
@@ -154,6 +165,8 @@ def described(scope: Scope, secret: Secret) -> dict[str, Any]:
         entry["KmsKeyId"] = secret.kms_key
     if secret.deletion is not None:
         entry["DeletedDate"] = secret.deletion.asked
+    if secret.replicas or secret.primary:
+        entry["PrimaryRegion"] = secret.primary or scope.region
     return entry
 
 

@@ -5,6 +5,7 @@ from windtunnel.services.secretsmanager.operations import listing as listing
 from windtunnel.services.secretsmanager.operations import passwords as passwords
 from windtunnel.services.secretsmanager.operations import policies as policies
 from windtunnel.services.secretsmanager.operations import reading as reading
+from windtunnel.services.secretsmanager.operations import replication as replication
 from windtunnel.services.secretsmanager.operations import rotation as rotation
 from windtunnel.services.secretsmanager.operations import stages as stages
 from windtunnel.services.secretsmanager.operations import tags as tags

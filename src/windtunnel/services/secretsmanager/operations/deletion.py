@@ -9,6 +9,7 @@ from windtunnel.services.secretsmanager.guard import on_secret
 from windtunnel.services.secretsmanager.jobs import erase
 from windtunnel.services.secretsmanager.lookups import find_secret, place, the_secret
 from windtunnel.services.secretsmanager.model import DAY, Deletion, not_found
+from windtunnel.services.secretsmanager.replicas import check_primary
 
 _SHORTEST, _LONGEST = 7, 30
 
@@ -35,6 +36,10 @@ def delete_secret(
     found = find_secret(ctx, secret_id)
     if found is None:
         return _nothing(ctx, secret_id, force_delete_without_recovery)
+    check_primary(found)
+    if found.secret.replicas:
+        words = f"You can't delete secret {found.secret.name} that still has replica regions [{', '.join(sorted(found.secret.replicas))}]"
+        raise AwsError("InvalidRequestException", words)
     if force_delete_without_recovery:
         erase(found.tx, found.secret)
         return {**found.names(), "DeletionDate": ctx.now}

@@ -9,8 +9,9 @@ from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
 from windtunnel.services.secretsmanager.guard import need, on_secret
-from windtunnel.services.secretsmanager.lookups import live_secret, the_secret
+from windtunnel.services.secretsmanager.lookups import the_secret
 from windtunnel.services.secretsmanager.public import is_public
+from windtunnel.services.secretsmanager.replicas import primary_secret, save
 
 _MALFORMED = "MalformedPolicyDocumentException"
 
@@ -29,21 +30,21 @@ def get_resource_policy(ctx: Context, secret_id: str) -> Reply:
     acts="SecretId ResourcePolicy BlockPublicPolicy",
 )
 def put_resource_policy(ctx: Context, secret_id: str, resource_policy: str, block_public_policy: bool = False) -> Reply:
-    found = live_secret(ctx, secret_id)
+    found = primary_secret(ctx, secret_id)
     document = validate(resource_policy, "resource", code=_MALFORMED)
     if block_public_policy and is_public(document):
         words = "This resource policy grants broad access to the secret. You must use a policy that is not public."
         raise AwsError("PublicPolicyException", words)
     found.secret.policy = resource_policy
-    found.tx.put(found.secret)
+    save(ctx, found)
     return {**found.names()}
 
 
 @writes("secretsmanager", "DeleteResourcePolicy", authorize=on_secret("DeleteResourcePolicy"), acts="SecretId")
 def delete_resource_policy(ctx: Context, secret_id: str) -> Reply:
-    found = live_secret(ctx, secret_id)
+    found = primary_secret(ctx, secret_id)
     found.secret.policy = None
-    found.tx.put(found.secret)
+    save(ctx, found)
     return {**found.names()}
 
 

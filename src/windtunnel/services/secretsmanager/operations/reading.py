@@ -7,7 +7,7 @@ from typing import Any
 from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads
-from windtunnel.services.secretsmanager import values
+from windtunnel.services.secretsmanager import replicas, values
 from windtunnel.services.secretsmanager.filters import compile_filters
 from windtunnel.services.secretsmanager.guard import need, need_on, on_secret
 from windtunnel.services.secretsmanager.lookups import Found, live_secret, the_secret
@@ -94,6 +94,8 @@ def _values(ctx: Context, ids: list[str]) -> Reply:
 def describe_secret(ctx: Context, secret_id: str) -> Reply:
     found = the_secret(ctx, secret_id)
     reply = described(found.scope, found.secret)
+    if found.secret.replicas:
+        reply["ReplicationStatus"] = replicas.status(found.secret)
     stages = stages_by_version(found.secret)
     return {**reply, "VersionIdsToStages": stages} if stages else reply
 

@@ -6,8 +6,8 @@ from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import writes
 from windtunnel.services.secretsmanager.guard import on_secret
-from windtunnel.services.secretsmanager.lookups import live_secret
 from windtunnel.services.secretsmanager.model import CURRENT, MAX_STAGES, moved
+from windtunnel.services.secretsmanager.replicas import primary_secret, save
 
 
 @writes(
@@ -23,7 +23,7 @@ def update_secret_version_stage(
     remove_from_version_id: str | None = None,
     move_to_version_id: str | None = None,
 ) -> Reply:
-    found = live_secret(ctx, secret_id)
+    found = primary_secret(ctx, secret_id)
     secret, label = found.secret, version_stage
     on = secret.stages.get(label)
     if remove_from_version_id is None and move_to_version_id is None:
@@ -50,5 +50,5 @@ def update_secret_version_stage(
         if len(secret.labels(move_to_version_id)) > MAX_STAGES:
             raise AwsError("LimitExceededException", f"A version can have at most {MAX_STAGES} staging labels.")
     secret.changed = ctx.now
-    found.tx.put(secret)
+    save(ctx, found)
     return {**found.names()}

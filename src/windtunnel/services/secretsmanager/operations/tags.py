@@ -7,8 +7,8 @@ from typing import Any
 from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.registry import writes
 from windtunnel.services.secretsmanager.guard import need, request_tags
-from windtunnel.services.secretsmanager.lookups import live_secret
 from windtunnel.services.secretsmanager.model import tag_map
+from windtunnel.services.secretsmanager.replicas import primary_secret, save
 
 
 def on_tag(ctx: Context, secret_id: str, tags: list[dict[str, str]], **_: Any) -> list[Need]:
@@ -21,15 +21,15 @@ def on_untag(ctx: Context, secret_id: str, tag_keys: list[str], **_: Any) -> lis
 
 @writes("secretsmanager", "TagResource", authorize=on_tag, acts="SecretId Tags[].Key Tags[].Value")
 def tag_resource(ctx: Context, secret_id: str, tags: list[dict[str, str]]) -> Reply:
-    found = live_secret(ctx, secret_id)
+    found = primary_secret(ctx, secret_id)
     found.secret.tags = tag_map(found.secret.tags, tags)
-    found.tx.put(found.secret)
+    save(ctx, found)
     return {}
 
 
 @writes("secretsmanager", "UntagResource", authorize=on_untag, acts="SecretId TagKeys[]")
 def untag_resource(ctx: Context, secret_id: str, tag_keys: list[str]) -> Reply:
-    found = live_secret(ctx, secret_id)
+    found = primary_secret(ctx, secret_id)
     found.secret.tags = {key: value for key, value in found.secret.tags.items() if key not in tag_keys}
-    found.tx.put(found.secret)
+    save(ctx, found)
     return {}

@@ -7,9 +7,9 @@ from typing import Any
 from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import writes
-from windtunnel.services.secretsmanager import values
+from windtunnel.services.secretsmanager import replicas, values
 from windtunnel.services.secretsmanager.guard import creating, need, request_tags
-from windtunnel.services.secretsmanager.lookups import Found, live_secret
+from windtunnel.services.secretsmanager.lookups import Found
 from windtunnel.services.secretsmanager.model import (
     CURRENT,
     MAX_STAGES,
@@ -21,14 +21,23 @@ from windtunnel.services.secretsmanager.model import (
     tag_map,
     version_key,
 )
+from windtunnel.services.secretsmanager.replicas import primary_secret, save
 
 Tags = list[dict[str, str]]
 
 
 def on_create(
-    ctx: Context, name: str, description: str | None = None, kms_key_id: str | None = None, tags: Tags | None = None, **_: Any
+    ctx: Context,
+    name: str,
+    description: str | None = None,
+    kms_key_id: str | None = None,
+    tags: Tags | None = None,
+    add_replica_regions: replicas.Regions | None = None,
+    **_: Any,
 ) -> list[Need]:
     asked: dict[str, Any] = {"secretsmanager:Name": name, **request_tags(tags)}
+    if add_replica_regions:
+        asked["secretsmanager:AddReplicaRegions"] = [item.get("Region", "") for item in add_replica_regions]
     if description is not None:
         asked["secretsmanager:Description"] = description
     if kms_key_id:
@@ -41,9 +50,9 @@ def on_create(
     "secretsmanager",
     "CreateSecret",
     authorize=on_create,
-    acts="Name ClientRequestToken KmsKeyId SecretBinary SecretString Tags[].Key Tags[].Value",
+    acts="Name ClientRequestToken KmsKeyId SecretBinary SecretString Tags[].Key Tags[].Value AddReplicaRegions[].Region"
+    " AddReplicaRegions[].KmsKeyId ForceOverwriteReplicaSecret",
     descriptive="Description",
-    default_only={"ForceOverwriteReplicaSecret": False},
 )
 def create_secret(
     ctx: Context,
@@ -54,6 +63,7 @@ def create_secret(
     secret_binary: bytes | None = None,
     secret_string: str | None = None,
     tags: Tags | None = None,
+    add_replica_regions: replicas.Regions | None = None,
     force_overwrite_replica_secret: bool = False,
 ) -> Reply:
     """Asked twice with one token and one value, there is one secret."""
@@ -75,8 +85,10 @@ def create_secret(
     reply: Reply = found.names()
     if value is not None:
         reply["VersionId"] = add_version(ctx, found, client_request_token, value, [CURRENT]).id
-    ctx.tx.put(secret)
-    return reply
+    if add_replica_regions:
+        replicas.add(ctx, found, add_replica_regions, force_overwrite_replica_secret)
+    save(ctx, found)
+    return {**reply, "ReplicationStatus": replicas.status(secret)} if secret.replicas else reply
 
 
 def _again(ctx: Context, found: Found, token: str | None, value: tuple[bytes, bool] | None) -> Reply:
@@ -134,7 +146,7 @@ def put_secret_value(
     secret_string: str | None = None,
     version_stages: list[str] | None = None,
 ) -> Reply:
-    found = live_secret(ctx, secret_id)
+    found = primary_secret(ctx, secret_id)
     value = values.given(secret_string, secret_binary)
     if value is None:
         raise AwsError("InvalidRequestException", "You must provide either SecretString or SecretBinary.")
@@ -148,7 +160,7 @@ def put_secret_value(
         return {**found.names(), "VersionId": same.id, "VersionStages": found.secret.labels(same.id)}
     version = add_version(ctx, found, client_request_token, value, labels)
     _check_labels(found.secret, version.id)
-    found.tx.put(found.secret)
+    save(ctx, found)
     return {**found.names(), "VersionId": version.id, "VersionStages": found.secret.labels(version.id)}
 
 
@@ -187,7 +199,7 @@ def update_secret(
     secret_binary: bytes | None = None,
     secret_string: str | None = None,
 ) -> Reply:
-    found = live_secret(ctx, secret_id)
+    found = primary_secret(ctx, secret_id)
     secret = found.secret
     value = values.given(secret_string, secret_binary)
     if description is not None:
@@ -201,7 +213,7 @@ def update_secret(
             raise in_use(found, client_request_token)
         reply["VersionId"] = add_version(ctx, found, client_request_token, value, [CURRENT]).id
     secret.changed = ctx.now
-    found.tx.put(secret)
+    save(ctx, found)
     return reply
 
 
