@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import statistics
 import subprocess
@@ -21,18 +20,9 @@ from servers import EmptyApp, Ministack, Moto, Server, Windtunnel
 SECONDS, ROUNDS, CONNECTIONS = 3, 3, 16
 JSON = {"Content-Type": "application/x-amz-json-1.1"}
 KIB = b"x" * 1024
-ONLY = os.environ.get("WINDTUNNEL_BENCH_ONLY", "")
-"""Part of the names of the cases to be measured; empty for all of them."""
-
-
-SQS = {"Content-Type": "application/x-amz-json-1.0"}
-FORM = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
-MESSAGE = "x" * 256
 
 
 class Case:
-    """The body may name `$PORT` and `$ACCOUNT`: each server has its own queue URLs and topic ARNs."""
-
     def __init__(self, name: str, service: str, method: str, path: str, headers: dict[str, str], body: bytes, bar: float) -> None:
         self.name, self.service, self.method, self.path, self.headers, self.body, self.bar = name, service, method, path, headers, body, bar
 
@@ -50,36 +40,14 @@ CASES = [
     ),
     Case("S3 GetObject 1 KiB", "s3", "GET", "/bench-bucket/k", {}, b"", 2.0),
     Case("S3 PutObject 1 KiB", "s3", "PUT", "/bench-bucket/k", {"Content-Type": "application/octet-stream"}, KIB, 1.0),
-    Case(
-        "SQS SendMessage",
-        "sqs",
-        "POST",
-        "/",
-        {**SQS, "X-Amz-Target": "AmazonSQS.SendMessage"},
-        b'{"QueueUrl":"http://127.0.0.1:$PORT/$ACCOUNT/bench-send","MessageBody":"%s"}' % MESSAGE.encode(),
-        1.2,
-    ),
-    Case(
-        "SQS ReceiveMessage",
-        "sqs",
-        "POST",
-        "/",
-        {**SQS, "X-Amz-Target": "AmazonSQS.ReceiveMessage"},
-        b'{"QueueUrl":"http://127.0.0.1:$PORT/$ACCOUNT/bench-receive","VisibilityTimeout":0}',
-        1.2,
-    ),
 ]
 
 
-def body_for(server: Server, case: Case) -> bytes:
-    return case.body.replace(b"$PORT", str(server.port).encode()).replace(b"$ACCOUNT", server.account.encode())
-
-
 def signed(server: Server, case: Case) -> dict[str, str]:
-    headers, body = dict(case.headers), body_for(server, case)
+    headers = dict(case.headers)
     if case.service == "s3":
-        headers["x-amz-content-sha256"] = hashlib.sha256(body).hexdigest()
-    request = AWSRequest(method=case.method, url=server.endpoint + case.path, headers=headers, data=body)
+        headers["x-amz-content-sha256"] = hashlib.sha256(case.body).hexdigest()
+    request = AWSRequest(method=case.method, url=server.endpoint + case.path, headers=headers, data=case.body)
     (S3SigV4Auth if case.service == "s3" else SigV4Auth)(Credentials(server.key, server.secret), case.service, "us-east-1").add_auth(
         request
     )
@@ -91,7 +59,7 @@ def load(server: Server, case: Case, seconds: int = SECONDS) -> tuple[float, flo
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(f"wrk.method={json.dumps(case.method)}\n")
         if case.body:
-            script.write(f"wrk.body={json.dumps(body_for(server, case).decode())}\n")
+            script.write(f"wrk.body={json.dumps(case.body.decode())}\n")
         for name, value in signed(server, case).items():
             script.write(f"wrk.headers[{json.dumps(name)}]={json.dumps(value)}\n")
         script.flush()
@@ -128,29 +96,15 @@ def prepare(server: Server) -> None:
         iam = client(server, "iam")
         iam.create_user(UserName="bench")
         for number, (action, resource) in enumerate(
-            [
-                ("ssm:*", "arn:aws:ssm:*:*:parameter/bench/*"),
-                ("s3:*", "arn:aws:s3:::bench-*"),
-                (["codepipeline:*", "sqs:*", "sns:*"], "*"),
-            ]
+            [("ssm:*", "arn:aws:ssm:*:*:parameter/bench/*"), ("s3:*", "arn:aws:s3:::bench-*"), ("codepipeline:*", "*")]
         ):
             document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": resource}]}
             iam.put_user_policy(UserName="bench", PolicyName=f"p{number}", PolicyDocument=json.dumps(document))
         made = iam.create_access_key(UserName="bench")["AccessKey"]
         server.key, server.secret = made["AccessKeyId"], made["SecretAccessKey"]
-    queues_and_topics(server)
     client(server, "s3").create_bucket(Bucket="bench-bucket")
     client(server, "s3").put_object(Bucket="bench-bucket", Key="k", Body=KIB)
     client(server, "ssm").put_parameter(Name="/bench/p", Value="v", Type="String", Overwrite=True)
-
-
-def queues_and_topics(server: Server) -> None:
-    sqs = client(server, "sqs")
-    server.account = client(server, "sts").get_caller_identity()["Account"]
-    for name in ("bench-send", "bench-receive"):
-        url = sqs.create_queue(QueueName=name)["QueueUrl"]
-    for batch in range(10):
-        sqs.send_message_batch(QueueUrl=url, Entries=[{"Id": f"{batch}-{n}", "MessageBody": MESSAGE} for n in range(10)])
 
 
 def main() -> None:
@@ -166,7 +120,7 @@ def main() -> None:
             + "".join(f"{server.name:>28}" for server in servers)
             + f"{'/ ministack':>13}{'bar':>6}{'/ moto':>8}{'of bare ASGI':>14}"
         )
-        for case in [case for case in CASES if ONLY in case.name]:
+        for case in CASES:
             figures = {server.name: [] for server in servers}  # type: dict[str, list[tuple[float, float, float]]]
             for _ in range(ROUNDS):
                 for server in servers:

@@ -13,7 +13,7 @@ from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.scope import Arn
 from windtunnel.kernel.trail import trail
-from windtunnel.services.sns.envelope import Note, link, notification, queue_attributes, shown_attributes, signed_text
+from windtunnel.services.sns.envelope import Note, notification, queue_attributes, shown_attributes, signed_text, unsubscribe_link
 from windtunnel.services.sns.filters import passes
 from windtunnel.services.sns.model import Subscription, Topic, dead_letter_arn
 from windtunnel.services.sns.signing import Use, sign
@@ -50,7 +50,7 @@ def envelope(ctx: Context, note: Note, text: str, use: Use) -> dict[str, Any]:
 
 
 def enveloped(ctx: Context, fields: dict[str, Any], note: Note, subscription: Subscription) -> str:
-    fields = fields | {"UnsubscribeURL": link(ctx.cloud.endpoint, Action="Unsubscribe", SubscriptionArn=subscription.arn)}
+    fields = fields | {"UnsubscribeURL": unsubscribe_link(ctx.cloud.endpoint, subscription.arn)}
     if note.attributes:
         fields["MessageAttributes"] = shown_attributes(note)
     return msgspec.json.encode(fields).decode()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -36,8 +37,13 @@ class Note(msgspec.Struct, omit_defaults=True):
         return self.texts[""] if found is None else found
 
 
+@lru_cache(maxsize=16)
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def timestamp(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{int(at * 1000) % 1000:03d}Z"
+    return f"{_second(int(at))}.{int(at * 1000) % 1000:03d}Z"
 
 
 def kept_attributes(attributes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
@@ -89,6 +95,11 @@ def shown_attributes(note: Note) -> dict[str, dict[str, str]]:
 
 def link(endpoint: str, **parameters: str) -> str:
     return f"{endpoint}/?{urlencode(parameters)}"
+
+
+@lru_cache(maxsize=4096)
+def unsubscribe_link(endpoint: str, subscription: str) -> str:
+    return link(endpoint, Action="Unsubscribe", SubscriptionArn=subscription)
 
 
 def confirmation(kind: str, message_id: str, topic: str, token: str, endpoint: str, at: float) -> dict[str, Any]:

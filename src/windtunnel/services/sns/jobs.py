@@ -15,7 +15,7 @@ from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import AwsError
 from windtunnel.services.sns import http, mailbox
 from windtunnel.services.sns.delivering import SERVICE, Delivery, deliver, envelope, enveloped, give_up, send
-from windtunnel.services.sns.envelope import CONFIRMATION, NOTIFICATION, Note, confirmation, link, shown_attributes, signed_text
+from windtunnel.services.sns.envelope import CONFIRMATION, NOTIFICATION, Note, confirmation, shown_attributes, signed_text, unsubscribe_link
 from windtunnel.services.sns.guard import find_topic
 from windtunnel.services.sns.model import PENDING_SECONDS, EndedSubscription, Subscription, Topic
 from windtunnel.services.sns.retries import delays, effective
@@ -85,7 +85,7 @@ def prepare(ctx: Context, arn: str, kept: dict[str, Any]) -> dict[str, Any] | st
         return f"{error.code}: {error.message}"
     text = note.text(subscription.protocol)
     if subscription.protocol == "email":
-        leave = link(ctx.cloud.endpoint, Action="Unsubscribe", SubscriptionArn=arn)
+        leave = unsubscribe_link(ctx.cloud.endpoint, arn)
         body = f"{text}\n\n--\nIf you wish to stop receiving notifications from this topic, please visit the link below:\n{leave}\n"
     elif subscription.raw:
         body = text

@@ -7,6 +7,7 @@ queue; what outlives a purge (deduplication) is filed under `id`. Attributes hol
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
@@ -130,6 +131,7 @@ def check_name(name: str, fifo: bool) -> None:
         raise invalid("Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
 
 
+@lru_cache(maxsize=4096)
 def address(url: str, account: str) -> tuple[str, str]:
     """(account, queue name) of a queue's URL, however a client writes its host; ("", "") when it is none. account: for a bare name."""
     path = urlsplit(url).path if "//" in url else url
