@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,44 @@ def test_variables_reach_the_next_actions(world: World) -> None:
     variables = world.work(built)[0].args["environment_variables_override"]
     assert [(v["name"], v["value"]) for v in variables] == [("WHO", "everyone"), ("ID", execution)]
     assert detail("Compile")["output"]["outputVariables"] == {"VERSION": "1.2"}
+
+
+def listening_queue(world: World) -> tuple[str, str]:
+    """(a topic, the URL of a queue that gets its messages raw)."""
+    topic = world.cloud.api("sns", "CreateTopic", name="approvals")["TopicArn"]
+    url = world.cloud.api("sqs", "CreateQueue", queue_name="approvals")["QueueUrl"]
+    arn = topic.replace(":sns:", ":sqs:")
+    world.cloud.api("sns", "Subscribe", topic_arn=topic, protocol="sqs", endpoint=arn, attributes={"RawMessageDelivery": "true"})
+    return topic, url
+
+
+def test_an_approval_tells_its_topic_what_is_asked_and_by_which_token(world: World) -> None:
+    topic, url = listening_queue(world)
+    configuration = {"NotificationArn": topic, "CustomData": "look at it", "ExternalEntityLink": "http://site.example"}
+    execution = world.create(pipeline(stage("Source", source()), stage("Approve", approval(configuration=configuration))))
+    token = until(lambda: world.action("Approve", "OK").get("token"))
+    [message] = until(lambda: world.cloud.api("sqs", "ReceiveMessage", queue_url=url).get("Messages"), what="the notification")
+    asked = json.loads(message["Body"])["approval"]
+    assert asked.pop("expires").endswith("Z") and asked.pop("approvalReviewLink").endswith(f"/rel/Approve/OK/approve/{token}")
+    assert asked == {
+        "pipelineName": "rel",
+        "stageName": "Approve",
+        "actionName": "OK",
+        "token": token,
+        "externalEntityLink": "http://site.example",
+        "customData": "look at it",
+    }
+    world.approve("Approve", "OK")
+    world.ends(execution, "Succeeded")
+
+
+def test_an_approval_whose_role_may_not_publish_fails(world: World) -> None:
+    topic, _ = listening_queue(world)
+    world.identity.denied.add("sns:Publish")
+    execution = world.create(pipeline(stage("Source", source()), stage("Approve", approval(configuration={"NotificationArn": topic}))))
+    world.ends(execution, "Failed")
+    error = world.action("Approve", "OK")["errorDetails"]
+    assert error["code"] == "PermissionError" and "sns:Publish" in error["message"]
 
 
 def test_a_variable_that_no_action_made_fails_the_action(world: World) -> None:

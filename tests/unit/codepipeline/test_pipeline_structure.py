@@ -104,6 +104,7 @@ def typed(**more: Any) -> dict[str, Any]:
             with_build(configuration={"EnvironmentVariables": "{"}), ACTION, "must be a JSON array", id="variables that are no JSON"
         ),
         pytest.param(with_build(configuration={"EnvironmentVariables": '[{"name":"a"}]'}), ACTION, "EnvironmentVariables", id="no value"),
+        pytest.param(pipeline(stage("B", approval(configuration={"NotificationArn": "arn:x"}))), ACTION, "NotificationArn", id="no topic"),
         pytest.param(
             with_build(configuration={"EnvironmentVariables": '[{"name":"a","value":"b","type":"X"}]'}), ACTION, "type X", id="no such type"
         ),
@@ -183,7 +184,6 @@ def test_what_is_refused(declared: dict[str, Any], code: str, words: str) -> Non
     "declared, words",
     [
         pytest.param(typed(category="Deploy", provider="ECS"), "the action provider Deploy/ECS", id="a provider"),
-        pytest.param(pipeline(stage("B", approval(configuration={"NotificationArn": "arn:x"}))), "NotificationArn", id="notifications"),
         pytest.param(with_build(configuration={"BatchEnabled": "true"}), "BatchEnabled", id="batch builds"),
         pytest.param(with_build(region="eu-west-1"), "action 'Compile' in another region", id="another region"),
         pytest.param(
