@@ -66,6 +66,7 @@ def exports(running: RunFile, keys: Credentials, data: Path) -> dict[str, str]:
     }
     found = {
         "AWS_ENDPOINT_URL": running.endpoint,
+        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",  # "streaming-127.0.0.1" is no name
         "AWS_ACCESS_KEY_ID": keys.access_key_id,
         "AWS_SECRET_ACCESS_KEY": keys.secret_access_key,
         "AWS_REGION": running.region,

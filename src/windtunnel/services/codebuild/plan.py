@@ -66,6 +66,7 @@ def _environment(scope: Scope, build: Build, endpoint: str, credentials_path: st
         "AWS_REGION": scope.region,
         "AWS_DEFAULT_REGION": scope.region,
         "AWS_ENDPOINT_URL": endpoint,
+        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
         "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": credentials_path,
         "AWS_EXECUTION_ENV": "AWS_ECS_EC2",
         "GIT_CONFIG_COUNT": str(len(git)),

@@ -31,6 +31,7 @@ def spec(ctx: Context, instance: Instance, address: str) -> SandboxSpec:
     cpus, memory = TYPES[instance.type]
     region = ctx.scope.region
     settings = {"AWS_ENDPOINT_URL": ctx.cloud.endpoint, "AWS_DEFAULT_REGION": region, "AWS_REGION": region}
+    settings["AWS_DISABLE_HOST_PREFIX_INJECTION"] = "true"
     exports = "".join(f"export {name}={value}\n" for name, value in settings.items())
     plain = "".join(f"{name}={value}\n" for name, value in settings.items())
     return SandboxSpec(
