@@ -63,8 +63,15 @@ class Door:
         self.root = ("AKIAROOTROOTROOTROOT", "root/secret", "")
         cloud.write(lambda ctx: ctx.tx.put(RootKey(access_key=self.root[0], secret=self.root[1], account=ctx.scope.account)))
 
-    def client(self, service: str, keys: tuple[str, str, str] | Credential | None = None, region: str = REGION) -> Any:
-        """A client with (access key, secret, session token), root's unless others are given."""
+    def client(
+        self,
+        service: str,
+        keys: tuple[str, str, str] | Credential | None = None,
+        region: str = REGION,
+        endpoint: str | None = None,
+        **settings: Any,
+    ) -> Any:
+        """A client with (access key, secret, session token), root's unless others are given. settings: of botocore's Config."""
         import boto3
         from botocore.config import Config
 
@@ -74,11 +81,11 @@ class Door:
         client = boto3.client(
             service,
             region_name=region,
-            endpoint_url=self._cloud.cloud.endpoint,
+            endpoint_url=endpoint or self._cloud.cloud.endpoint,
             aws_access_key_id=access_key,
             aws_secret_access_key=secret,
             aws_session_token=token or None,
-            config=Config(retries={"total_max_attempts": 1}, parameter_validation=False),
+            config=Config(retries={"total_max_attempts": 1}, parameter_validation=False, **settings),
         )
         client.meta.events.register("before-send", self._send)
         return client
