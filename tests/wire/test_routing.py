@@ -7,7 +7,7 @@ from windtunnel.wire.hosts import bucket_of_host
 from windtunnel.wire.models import load_service
 from windtunnel.wire.routing import Router, scope_service
 
-SERVICES = ["ssm", "sts", "iam", "s3", "ec2", "codecommit", "codepipeline", "logs", "events", "cloudwatch", "lambda"]
+SERVICES = ["ssm", "sts", "iam", "s3", "ec2", "codecommit", "codepipeline", "logs", "events", "cloudwatch", "lambda", "cloudtrail"]
 ROUTER = Router(
     {name: frozenset(load_service(name).operation_names) - {"DeleteParameter", "DeleteUser", "PutBucketAcl"} for name in SERVICES}
 )
@@ -68,6 +68,12 @@ def test_s3(request_line: str, headers: dict[str, str], expected: str) -> None:
     "headers, body, expected",
     [
         ({"x-amz-target": "AmazonSSM.GetParameter"}, b"", ("ssm", "GetParameter", "json")),
+        (
+            {"x-amz-target": "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.GetTrail"},
+            b"",
+            ("cloudtrail", "GetTrail", "json"),
+        ),
+        ({"x-amz-target": "CloudTrail_20131101.GetTrail"}, b"", ("cloudtrail", "GetTrail", "json")),
         ({"x-amz-target": "AWSEvents.PutEvents"}, b"", ("events", "PutEvents", "json")),
         ({"x-amz-target": "GraniteServiceVersion20100801.PutMetricData"}, b"", ("cloudwatch", "PutMetricData", "json")),
         ({"content-type": FORM, **signed("iam")}, b"Action=GetUser&Version=2010-05-08", ("iam", "GetUser", "query")),

@@ -62,6 +62,8 @@ class Router:
                     self._rest_services.setdefault(meta.signing_name, []).append((name, protocol))
             if meta.target_prefix:
                 self._targets[meta.target_prefix] = name
+                # The Smithy clients (Go, Rust, Terraform) leave the package out: `CloudTrail_20131101.CreateTrail`.
+                self._targets.setdefault(meta.target_prefix.rpartition(".")[2], name)
             if "query" in meta.protocols or "ec2" in meta.protocols:
                 self._versions[meta.signing_name, meta.api_version] = name
 
