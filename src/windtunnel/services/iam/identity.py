@@ -58,11 +58,13 @@ _SWEEP = 8
 class _Cache:
     """Everything derived from one generation."""
 
-    __slots__ = ("credentials", "principals")
+    __slots__ = ("credentials", "principals", "recent")
 
     def __init__(self) -> None:
         self.credentials: dict[str, Credential] = {}
         self.principals: dict[Principal, Known] = {}
+        # The same by the object's id, held so that it stays its own: hashing a principal costs more than deciding for it.
+        self.recent: dict[int, tuple[Principal, Known]] = {}
 
 
 class StoreIdentity:
@@ -224,11 +226,17 @@ class StoreIdentity:
 
     def _known(self, tx: Tx, principal: Principal) -> Known:
         cache = self._cache(tx)
+        recent = cache.recent.get(id(principal))
+        if recent is not None and recent[0] is principal:
+            return recent[1]
         known = cache.principals.get(principal)
         if known is None:
             if len(cache.principals) >= _ENTRIES_KEPT:
                 cache.principals.clear()
             known = cache.principals[principal] = look_up(tx.within(principal.account, ""), principal)
+        if len(cache.recent) >= _ENTRIES_KEPT:
+            cache.recent.clear()
+        cache.recent[id(principal)] = (principal, known)
         return known
 
     def _session(self, tx: Tx, access_key: str) -> Credential | None:
