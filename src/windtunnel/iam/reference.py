@@ -5,7 +5,6 @@ Invariant: read when it is first asked for, and never by a decision: what a poli
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from functools import lru_cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -106,10 +105,14 @@ def services() -> dict[str, Service]:
 
 
 def nearest_service(name: str) -> str | None:
+    from difflib import get_close_matches
+
     return next(iter(get_close_matches(name, list(services()), 1, 0.7)), None)
 
 
 def nearest_action(service: str, name: str) -> str | None:
+    from difflib import get_close_matches
+
     known = services()[service].actions
     found = get_close_matches(name.lower(), list(known), 1, 0.7)
     return known[found[0]] if found else None

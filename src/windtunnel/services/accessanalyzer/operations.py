@@ -1,18 +1,22 @@
-"""Access Analyzer's policy checks (API reference, 2019-11-01). All of them read nothing but what they are given."""
+"""Access Analyzer's policy checks (API reference, 2019-11-01). All of them read nothing but what they are given.
+
+What they take is imported when it is first asked for: most clouds never are.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from windtunnel.iam.access import Grants, granting, new_access, public_statements
 from windtunnel.iam.grammar import Kind, validate
-from windtunnel.iam.lint import Finding, lint
-from windtunnel.iam.lint.findings import Kind as PolicyKind
-from windtunnel.iam.lint.findings import Location, Step
-from windtunnel.iam.source import Place
 from windtunnel.kernel.context import Authorize, Context, Need, Reply
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.registry import ServiceRules, reads, service_rules
+
+if TYPE_CHECKING:
+    from windtunnel.iam.access import Grants
+    from windtunnel.iam.lint.findings import Finding, Location, Step
+    from windtunnel.iam.lint.findings import Kind as PolicyKind
+    from windtunnel.iam.source import Place
 
 service_rules("accessanalyzer", ServiceRules(validation_code="ValidationException"))
 _PAGE = 100
@@ -47,6 +51,9 @@ def validate_policy(
         raise not_built("accessanalyzer", "ValidatePolicy", f"policyType {policy_type}")
     if validate_policy_resource_type is not None and policy_type != "RESOURCE_POLICY":
         raise AwsError("ValidationException", "validatePolicyResourceType is only valid for the policy type RESOURCE_POLICY.")
+
+    from windtunnel.iam.lint import lint
+
     kind: PolicyKind = "identity" if policy_type == "IDENTITY_POLICY" else "resource"
     if validate_policy_resource_type == _TRUST:
         kind = "trust"
@@ -123,6 +130,9 @@ def _reason(statement: Grants, words: str) -> dict[str, Any]:
     cost="scan",
 )
 def check_access_not_granted(ctx: Context, policy_document: str, access: list[dict[str, Any]], policy_type: str) -> Reply:
+
+    from windtunnel.iam.access import granting
+
     document = _document(policy_document, policy_type)
     asked = access[0] if access else {}
     actions, resources = asked.get("actions", []), asked.get("resources", [])
@@ -144,6 +154,9 @@ def check_access_not_granted(ctx: Context, policy_document: str, access: list[di
     cost="scan",
 )
 def check_no_new_access(ctx: Context, new_policy_document: str, existing_policy_document: str, policy_type: str) -> Reply:
+
+    from windtunnel.iam.access import new_access
+
     return _reply(
         new_access(_document(new_policy_document, policy_type), _document(existing_policy_document, policy_type)),
         "The modified permissions do not grant new access compared to your existing policy.",
@@ -160,6 +173,9 @@ def check_no_new_access(ctx: Context, new_policy_document: str, existing_policy_
     cost="scan",
 )
 def check_no_public_access(ctx: Context, policy_document: str, resource_type: str) -> Reply:
+
+    from windtunnel.iam.access import public_statements
+
     return _reply(
         public_statements(_document(policy_document, "RESOURCE_POLICY")),
         "The resource policy does not grant public access for the given resource type.",

@@ -6,21 +6,20 @@ this machine's own addresses only, bounded in time and size, without redirects. 
 
 from __future__ import annotations
 
-import hashlib
-import http.client
-import ipaddress
-import ssl
 import time
 from base64 import urlsafe_b64decode
 from binascii import Error as NotBase64
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
 
 from windtunnel.kernel.cloud import Issuer
 from windtunnel.kernel.errors import AwsError
+
+if TYPE_CHECKING:
+    import http.client
 
 SECONDS = 5
 MAX_DOCUMENT = 256 * 1024
@@ -222,6 +221,8 @@ def _unreachable() -> AwsError:
 
 
 def is_loopback(host: str | None) -> bool:
+    import ipaddress
+
     if host == "localhost":
         return True
     try:
@@ -231,6 +232,8 @@ def is_loopback(host: str | None) -> bool:
 
 
 def _document(url: str, provider: Issuer, data: Path) -> dict[str, Any]:
+    import http.client
+
     try:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not is_loopback(parts.hostname):
@@ -250,6 +253,10 @@ def _document(url: str, provider: Issuer, data: Path) -> dict[str, Any]:
 
 
 def _connect(scheme: str, host: str, port: int | None, provider: Issuer, data: Path) -> http.client.HTTPConnection:
+    import hashlib
+    import http.client
+    import ssl
+
     if scheme == "http":
         return http.client.HTTPConnection(host, port, timeout=SECONDS)
     trusted = ssl.create_default_context()

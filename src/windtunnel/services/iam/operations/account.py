@@ -33,6 +33,7 @@ from windtunnel.services.iam.operations.authorize import on_account
 from windtunnel.services.iam.operations.instance_profiles import described_profile
 from windtunnel.services.iam.operations.paging import page
 from windtunnel.services.iam.operations.policies import described_policy, whole_versions
+from windtunnel.services.iam.operations.roles import last_used
 from windtunnel.services.iam.providers import OIDCProvider, SAMLProvider
 
 
@@ -163,7 +164,7 @@ def _role_detail(ctx: Context, role: Role) -> dict[str, Any]:
         "InstanceProfileList": [described_profile(ctx, profile) for profile in profiles],
         "RolePolicyList": _inline(role),
         "AttachedManagedPolicies": _attached(role),
-        "RoleLastUsed": {},
+        "RoleLastUsed": last_used(ctx, detail["Arn"]),
     }
 
 

@@ -5,8 +5,6 @@ Invariant: a report is made of what stood in the store when it was asked for, in
 
 from __future__ import annotations
 
-import csv
-import io
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -75,6 +73,9 @@ def _iso(at: float) -> str:
 
 
 def _report(ctx: Context, args: dict[str, Any]) -> dict[str, Any]:
+    import csv
+    import io
+
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
     rows.writerow(_COLUMNS)

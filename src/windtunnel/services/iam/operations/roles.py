@@ -89,8 +89,13 @@ def create_role(
 @reads("iam", "GetRole", authorize=on_role("GetRole"), acts="RoleName")
 def get_role(ctx: Context, role_name: str) -> Reply:
     shown = described(ctx.scope, role(ctx, role_name))
-    used = ctx.cloud.identity.last_used(shown["Arn"])
-    return {"Role": {**shown, "RoleLastUsed": {"LastUsedDate": float(int(used[0])), "Region": used[2]} if used else {}}}
+    return {"Role": {**shown, "RoleLastUsed": last_used(ctx, shown["Arn"])}}
+
+
+def last_used(ctx: Context, arn: str) -> dict[str, Any]:
+    """The RoleLastUsed shape: empty for a role that was never used."""
+    used = ctx.cloud.identity.last_used(arn)
+    return {"LastUsedDate": float(int(used[0])), "Region": used[2]} if used else {}
 
 
 @reads("iam", "ListRoles", authorize=on_path("ListRoles", "role"), acts="PathPrefix Marker MaxItems", cost="scan")

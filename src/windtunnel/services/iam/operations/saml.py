@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
-from xml.etree import ElementTree
 
 import msgspec
 
@@ -34,6 +33,8 @@ def _valid_until(document: str) -> float:
     """When the metadata ends, 0 where it does not say. Raises AwsError for what is no identity provider's metadata."""
     if "<!DOCTYPE" in document or "<!ENTITY" in document:  # no definitions: they can make a document of any size
         raise AwsError("InvalidInput", _UNREADABLE)
+    from xml.etree import ElementTree
+
     try:
         root = ElementTree.fromstring(document)
         said = root.get("validUntil")
