@@ -65,7 +65,7 @@ resource "aws_iam_role_policy" "events" {
   role = aws_iam_role.events.id
   policy = jsonencode({
     Version   = "2012-10-17"
-    Statement = [{ Effect = "Allow", Action = ["events:PutEvents", "codebuild:StartBuild", "codepipeline:StartPipelineExecution"], Resource = "*" }]
+    Statement = [{ Effect = "Allow", Action = ["events:PutEvents", "codebuild:StartBuild", "codepipeline:StartPipelineExecution", "events:InvokeApiDestination"], Resource = "*" }]
   })
 }
 
@@ -143,12 +143,49 @@ resource "aws_cloudwatch_event_target" "pipeline" {
   role_arn = aws_iam_role.events.arn
 }
 
+resource "aws_cloudwatch_event_target" "api" {
+  rule     = aws_cloudwatch_event_rule.nightly.name
+  arn      = aws_cloudwatch_event_api_destination.api.arn
+  role_arn = aws_iam_role.events.arn
+  http_target {
+    header_parameters       = { x-own = "TEAM" }
+    query_string_parameters = { q = "1" }
+  }
+}
+
 resource "aws_cloudwatch_event_archive" "orders" {
   name             = "orders"
   event_source_arn = aws_cloudwatch_event_bus.orders.arn
   description      = "DESCRIPTION"
   retention_days   = DAYS
   event_pattern    = jsonencode({ source = ["shop"] })
+}
+
+resource "aws_cloudwatch_event_connection" "api" {
+  name               = "api"
+  description        = "DESCRIPTION"
+  authorization_type = "API_KEY"
+  auth_parameters {
+    api_key {
+      key   = "x-key"
+      value = "TEAM"
+    }
+    invocation_http_parameters {
+      header {
+        key             = "x-team"
+        value           = "TEAM"
+        is_value_secret = false
+      }
+    }
+  }
+}
+
+resource "aws_cloudwatch_event_api_destination" "api" {
+  name                             = "api"
+  invocation_endpoint              = "https://example.com/hooks"
+  http_method                      = "POST"
+  invocation_rate_limit_per_second = LIMIT
+  connection_arn                   = aws_cloudwatch_event_connection.api.arn
 }
 
 output "account" {
@@ -160,7 +197,7 @@ output "default" {
 }
 """
 FIRST = {"DESCRIPTION": "first", "TEAM": "a", "LIMIT": "100", "RETRIES": "3", "STATE": "ENABLED", "DAYS": "7"}
-THEN = {"DESCRIPTION": "then", "TEAM": "b", "LIMIT": "500", "RETRIES": "0", "STATE": "DISABLED", "DAYS": "9"}
+THEN = {"DESCRIPTION": "then", "TEAM": "b", "LIMIT": "200", "RETRIES": "0", "STATE": "DISABLED", "DAYS": "9"}
 
 
 def written(words: dict[str, str]) -> str:
@@ -184,6 +221,7 @@ def test_buses_rules_targets_and_archives(tmp_path: Path) -> None:
             "aws_cloudwatch_event_rule.nightly": "nightly",
             "aws_cloudwatch_event_target.work": "orders/ordered/work",
             "aws_cloudwatch_event_archive.orders": "orders",
+            "aws_cloudwatch_event_api_destination.api": "api",
         }.items():
             lab.imports(address, identifier)
         events = client(lab.cloud, "events")

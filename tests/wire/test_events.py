@@ -309,7 +309,8 @@ SQS = f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"
     [
         ({"Arn": f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/s", "RoleArn": ROLE}, "NotImplemented", "a target of kinesis"),
         ({"Arn": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:s", "RoleArn": ROLE}, "NotImplemented", "a target of states"),
-        ({"Arn": f"arn:aws:events:{REGION}:{ACCOUNT}:api-destination/d/1"}, "NotImplemented", "an API destination"),
+        ({"Arn": f"arn:aws:events:{REGION}:{ACCOUNT}:api-destination/d/1"}, "ValidationException", "RoleArn is required"),
+        ({"Arn": SQS, "HttpParameters": {"HeaderParameters": {"a": "b"}}}, "ValidationException", "HttpParameters is not valid"),
         ({"Arn": SQS + ".fifo"}, "ValidationException", "Parameter(s) SqsParameters must be specified for target: t."),
         ({"Arn": SQS, "SqsParameters": {"MessageGroupId": "g"}}, "ValidationException", "SqsParameters is not valid"),
         ({"Arn": SQS.replace(ACCOUNT, OTHER)}, "ValidationException", "RoleArn is required"),

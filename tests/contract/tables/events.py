@@ -27,6 +27,10 @@ NAMES: dict[str, Any] = {
     "deadletterconfig.arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:letters",
     "targets.arn": f"arn:aws:sns:{REGION}:{ACCOUNT}:topic",
     "eventendtime": 1_950_000_000,
+    "connectionarn": f"{_ARN}:connection/rule/00000000-0000-4000-8000-000000000000",
+    "invocationendpoint": "https://example.com/",
+    "authorizationtype": "API_KEY",
+    "authparameters": {"ApiKeyAuthParameters": {"ApiKeyName": "x-key", "ApiKeyValue": "v"}},
 }
 ALSO: dict[str, str] = {
     "PutRule": "EventPattern",
@@ -38,6 +42,14 @@ SEEDS: list[tuple[str, dict[str, Any]]] = [
     ("CreateEventBus", {"name": "rule"}),
     ("PutPermission", {"policy": _POLICY}),
     ("CreateArchive", {"archive_name": "archive", "event_source_arn": f"{_ARN}:event-bus/default"}),
+    (
+        "CreateConnection",
+        {
+            "name": "rule",
+            "authorization_type": "BASIC",
+            "auth_parameters": {"BasicAuthParameters": {"Username": "u", "Password": "p"}},
+        },
+    ),
     ("StartReplay", {"replay_name": "replay", "event_source_arn": _ARCHIVE, "destination": {"Arn": f"{_ARN}:event-bus/default"}, **_DAY}),
 ]
 AFTER = "iam"

@@ -1,6 +1,7 @@
 """EventBridge: rules over what happens, and their targets."""
 
 from windtunnel.kernel.registry import ServiceRules, service_rules
+from windtunnel.services.events import calling as calling
 from windtunnel.services.events import delivery as delivery
 from windtunnel.services.events import operations as operations
 from windtunnel.services.events import replaying as replaying

@@ -36,6 +36,8 @@ CODES = (
     ("DoesNotExist", "NO_RESOURCE"),
     ("NoSuch", "NO_RESOURCE"),
     ("Throttl", "THROTTLING"),
+    ("Timeout", "TIMEOUT"),
+    ("ConnectionFailure", "CONNECTION_FAILURE"),
     ("LimitExceeded", "RESOURCE_LIMIT_EXCEEDED"),
     ("Invalid", "INVALID_PARAMETER"),
     ("Validation", "INVALID_PARAMETER"),

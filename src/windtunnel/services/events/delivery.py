@@ -14,23 +14,17 @@ from typing import Any
 from windtunnel.jobs import Run, job
 from windtunnel.kernel.context import Context, Event
 from windtunnel.kernel.errors import AwsError
-from windtunnel.kernel.trail import trail
 from windtunnel.services.events.archiving import keep
-from windtunnel.services.events.dead_letters import Failure, bury
 from windtunnel.services.events.model import DEFAULT_BUS, Archive, Rule, bus_of, envelope, rule_arn
 from windtunnel.services.events.rulesets import rules_on
+from windtunnel.services.events.settling import MAX_RETRIES, policy_of, settle
 from windtunnel.services.events.targets import deliver as hand_over
-from windtunnel.services.events.targets import reached, seconds_of
+from windtunnel.services.events.targets import is_destination, reached
 from windtunnel.services.events.transform import target_input
 
 log = logging.getLogger("windtunnel.events")
-MAX_RETRIES = 185
-MAX_AGE = 86400
-MAX_PAUSE = 900.0
 MAX_LIGHT = 10
 """Up to so many quick deliveries are made where the event happens."""
-FINAL = ("AccessDenied", "NotFound", "NotImplemented", "Validation", "Invalid", "NonExistent", "DoesNotExist", "NoSuch", "IllegalStatus")
-"""Errors whose code has one of these in it are not tried again: they would fail the same way."""
 
 
 class Plan:
@@ -79,9 +73,10 @@ def start_deliveries(ctx: Context, rule: Rule, shown: dict[str, Any], *, hops: i
             if failed is None:
                 continue
         replay = f"/{shown['replay-name']}" if "replay-name" in shown else ""
+        kind = "events.call" if is_destination(target["Arn"]) else "events.deliver"
         ctx.start_job(
-            "events.deliver",
-            f"events.deliver/{shown['id']}{replay}/{rule.arn(ctx.scope)}/{target['Id']}",
+            kind,
+            f"{kind}/{shown['id']}{replay}/{rule.arn(ctx.scope)}/{target['Id']}",
             event=shown,
             rule=rule.name,
             target=target,
@@ -111,7 +106,7 @@ def deliver(
     failed: list[str] | None = None,
 ) -> None:
     """failed: the error of a first attempt that was made before."""
-    for number in range(_policy(target, "MaximumRetryAttempts", MAX_RETRIES) + 1):
+    for number in range(policy_of(target, "MaximumRetryAttempts", MAX_RETRIES) + 1):
         if number == 0 and failed is not None:
             pause = run.tx("attempt-0", settle, event, rule, target, 0, bus, failed)
         else:
@@ -119,12 +114,6 @@ def deliver(
         if pause is None:
             return
         run.sleep(f"pause-{number}", pause)
-
-
-def _policy(target: dict[str, Any], limit: str, default: int) -> int:
-    """A limit of the target's retry policy."""
-    given: int = target.get("RetryPolicy", {}).get(limit, default)
-    return given
 
 
 def attempt(
@@ -135,24 +124,6 @@ def attempt(
         _call(ctx, event, rule, target, bus, hops)
     except AwsError as error:
         return settle(ctx, event, rule, target, number, bus, [error.code, error.message])
-    return None
-
-
-def settle(
-    ctx: Context, event: dict[str, Any], rule: str, target: dict[str, Any], number: int, bus: str, failed: list[str]
-) -> float | None:
-    """What becomes of an attempt that failed with (code, message): None when it was given up, else how long to wait."""
-    code, message = failed
-    condition = ""
-    if not any(word in code for word in FINAL):
-        if ctx.now - seconds_of(event) > _policy(target, "MaximumEventAgeInSeconds", MAX_AGE):
-            condition = "MaximumEventAgeInSeconds"
-        elif number >= _policy(target, "MaximumRetryAttempts", MAX_RETRIES):
-            condition = "MaximumRetryAttempts"
-        else:
-            trail(ctx, [rule, target["Arn"], event["id"]], f"rule {rule}: {target['Arn']} did not take the event ({code}: {message}) yet")
-            return min(MAX_PAUSE, 2.0 ** min(number, 10))
-    bury(ctx, event, rule, bus, target, Failure(code, message, number, condition))
     return None
 
 

@@ -59,11 +59,26 @@ def target(service: str, *, access: Access, quick: bool = False) -> Callable[[Ca
     return register
 
 
+def _by_its_own_job(to: Delivery) -> None:
+    raise AwsError("ValidationException", "API destinations are called by a job of their own.")
+
+
+DESTINATION = Kind(_by_its_own_job, "role", False)
+
+
 def kind_of(arn: Arn) -> Kind | None:
     """The kind of target behind an ARN; None for one that is not run here."""
+    if arn.service == "events" and arn.resource.startswith("api-destination/"):
+        return DESTINATION
     if arn.service == "events" and not arn.resource.startswith("event-bus/"):
         return None
     return KINDS.get(arn.service)
+
+
+def is_destination(arn: str) -> bool:
+    """Whether a target is an API destination, which is called by a job of its own (calling.py)."""
+    found = reached(arn)
+    return found is not None and found[1] is DESTINATION
 
 
 @lru_cache(maxsize=4096)

@@ -7,7 +7,6 @@ import re
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from typing import Any, ClassVar, Literal, NamedTuple
-from zoneinfo import ZoneInfo
 
 from windtunnel.events.schedule import Cron, InvalidSchedule, next_in_zone, parse
 from windtunnel.kernel.records import Record, RecordScope
@@ -140,6 +139,8 @@ def zone_of(name: str) -> tzinfo:
     """The time zone of that name. Raises InvalidSchedule."""
     if name == "UTC":
         return UTC
+    from zoneinfo import ZoneInfo  # 4 ms at the start of a cloud that may have no schedule
+
     try:
         return ZoneInfo(name)
     except (OSError, ValueError, KeyError) as error:

@@ -2,6 +2,8 @@
 
 from windtunnel.services.events.operations import archives as archives
 from windtunnel.services.events.operations import buses as buses
+from windtunnel.services.events.operations import connections as connections
+from windtunnel.services.events.operations import destinations as destinations
 from windtunnel.services.events.operations import entries as entries
 from windtunnel.services.events.operations import permissions as permissions
 from windtunnel.services.events.operations import replays as replays

@@ -24,7 +24,7 @@ from windtunnel.services.events.lookups import (
 )
 from windtunnel.services.events.model import SERVICE, Rule, rule_arn
 from windtunnel.services.events.operations.rules import store
-from windtunnel.services.events.targets import Kind, kind_of
+from windtunnel.services.events.targets import DESTINATION, Kind, kind_of
 from windtunnel.services.events.transform import path_is_valid, template_is_valid
 
 MAX_TARGETS = 5
@@ -45,6 +45,8 @@ def may_put_targets(ctx: Context, rule: str, targets: list[dict[str, Any]], even
     authorize=may_put_targets,
     acts="Rule EventBusName Targets[].Id Targets[].Arn Targets[].RoleArn Targets[].Input Targets[].InputPath"
     " Targets[].InputTransformer.InputPathsMap{} Targets[].InputTransformer.InputTemplate Targets[].SqsParameters.MessageGroupId"
+    " Targets[].HttpParameters.PathParameterValues[] Targets[].HttpParameters.HeaderParameters{}"
+    " Targets[].HttpParameters.QueryStringParameters{}"
     " Targets[].RetryPolicy.MaximumRetryAttempts Targets[].RetryPolicy.MaximumEventAgeInSeconds Targets[].DeadLetterConfig.Arn",
 )
 def put_targets(ctx: Context, rule: str, targets: list[dict[str, Any]], event_bus_name: str | None = None) -> Reply:
@@ -67,8 +69,7 @@ def check_target(ctx: Context, given: dict[str, Any]) -> None:
         raise invalid(f"Only one of Input, InputPath, or InputTransformer must be provided for target {identity}.")
     kind = kind_of(arn)
     if kind is None:
-        what = "an API destination" if arn.resource.startswith("api-destination/") else f"a target of {arn.service}"
-        raise not_built("events", "PutTargets", what)
+        raise not_built("events", "PutTargets", f"a target of {arn.service}")
     _check_place(ctx, given, arn, kind)
     _check_fifo(identity, given, arn)
     _check_dead_letters(ctx, given)
@@ -77,7 +78,7 @@ def check_target(ctx: Context, given: dict[str, Any]) -> None:
 
 def _check_place(ctx: Context, given: dict[str, Any], arn: Arn, kind: Kind) -> None:
     """Where a target may be, and who must let EventBridge in."""
-    elsewhere, bus = arn.account != ctx.scope.account, arn.service == "events"
+    elsewhere, bus = arn.account != ctx.scope.account, arn.service == "events" and kind is not DESTINATION
     if arn.region != ctx.scope.region and not bus:
         raise invalid(f"Parameter {given['Arn']} is not valid. Reason: Provided Arn is not in correct region.")
     if elsewhere and kind.access != "either":
@@ -86,6 +87,8 @@ def _check_place(ctx: Context, given: dict[str, Any], arn: Arn, kind: Kind) -> N
         raise invalid(f"RoleArn is not supported for target {given['Arn']}.")
     if "RoleArn" not in given and (kind.access == "role" or (elsewhere != bus)):
         raise invalid(f"RoleArn is required for target {given['Arn']}.")
+    if "HttpParameters" in given and kind is not DESTINATION:
+        raise invalid(f"Parameter(s) HttpParameters is not valid for target: {given['Id']}.")
     if bus and elsewhere and any(member in given for member in INPUTS):
         raise invalid(f"Input, InputPath and InputTransformer are not supported for target {given['Arn']}.")
     if bus and any(member in given for member in INPUTS):
