@@ -15,6 +15,8 @@ from clients import Door
 from harness import ACCOUNT, REGION, InProcessCloud, until
 from people import People
 from windtunnel.kernel.clock import FixedClock, SystemClock
+from windtunnel.kernel.context import Context, Event
+from windtunnel.kernel.registry import LISTENERS
 from windtunnel.kernel.stock import STOCK_AMI
 from windtunnel.services.ssm.policies import parse
 
@@ -227,7 +229,20 @@ def test_only_an_advanced_parameter_has_policies(ssm: Any) -> None:
     assert ssm.describe_parameters()["Parameters"][0]["Policies"] == []
 
 
-def test_a_parameter_expires_at_its_date_and_somebody_is_told_before(tmp_path: Path) -> None:
+@pytest.fixture()
+def heard() -> Iterator[list[str]]:
+    """What the events of Parameter Store say."""
+    said: list[str] = []
+
+    def listen(ctx: Context, event: Event) -> None:
+        said.append(event.detail.get("policy-type") or event.detail["operation"])
+
+    LISTENERS.append(("aws.ssm", "*", listen))
+    yield said
+    LISTENERS.remove(("aws.ssm", "*", listen))
+
+
+def test_a_parameter_expires_at_its_date_and_somebody_is_told_before(tmp_path: Path, heard: list[str]) -> None:
     clock = FixedClock(NOW)
     policies = json.dumps([expiration(NOW + 10 * DAY), notification(3)])
     with InProcessCloud(tmp_path, clock=clock) as cloud:
@@ -239,6 +254,7 @@ def test_a_parameter_expires_at_its_date_and_somebody_is_told_before(tmp_path: P
     clock.advance(3 * DAY)
     with InProcessCloud(tmp_path, clock=clock) as cloud:
         until(lambda: cloud.api("ssm", "DescribeParameters")["Parameters"] == [], what="the parameter is gone")
+        until(lambda: heard == ["Create", "ExpirationNotification", "Expiration", "Delete"], what=f"each event once: {heard}")
 
 
 def statuses(cloud: InProcessCloud) -> list[str]:

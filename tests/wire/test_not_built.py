@@ -25,7 +25,7 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
         pytest.param("lambda", "list_functions", id="rest-json"),
         pytest.param("route53", "list_hosted_zones", id="rest-xml"),
         pytest.param("dynamodb", "list_tables", id="json"),
-        pytest.param("sns", "list_topics", id="query"),
+        pytest.param("rds", "describe_db_instances", id="query"),
         pytest.param("ec2", "describe_spot_fleet_requests", id="ec2"),
     ],
 )

@@ -197,6 +197,16 @@ def test_without_the_key_policy_iam_policies_do_not_count(kms: Any, person: Any)
     assert bob.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
 
 
+@pytest.mark.parametrize("principal", ["user/nobody", "role/nobody", "user/path/ann"])
+def test_a_key_policy_names_only_who_is_there(kms: Any, person: Any, principal: str) -> None:
+    person("ann")
+    named = [{"Principal": {"AWS": [ROOT, f"arn:aws:iam::{ACCOUNT}:{name}"]}, "Action": "kms:*"} for name in ("user/ann", principal)]
+    key = kms.create_key(Policy=policy(named[0]))["KeyMetadata"]["KeyId"]
+    with pytest.raises(ClientError, match="one or more invalid principals"):
+        kms.put_key_policy(KeyId=key, Policy=policy(named[1]))
+    assert json.loads(kms.get_key_policy(KeyId=key)["Policy"]) == json.loads(policy(named[0]))
+
+
 def test_an_explicit_deny_of_the_key_policy_holds_for_everyone(kms: Any, person: Any) -> None:
     statements = [{"Principal": {"AWS": ROOT}, "Action": "kms:*"}, {"Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt"}]
     key = kms.create_key(Policy=policy(*statements))["KeyMetadata"]["KeyId"]

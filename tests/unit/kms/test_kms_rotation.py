@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from test_kms_asymmetric import bring
 from clients import Door
 from harness import InProcessCloud, until
 from windtunnel.kernel.clock import FixedClock, SystemClock
+from windtunnel.kernel.context import Context, Event
+from windtunnel.kernel.registry import LISTENERS
 
 DAY = 86400.0
 
@@ -59,7 +61,20 @@ def test_rotation_is_switched_on_and_off(kms: Any) -> None:
     assert code(kms.enable_key_rotation, KeyId=key) == "DisabledException"
 
 
-def test_a_key_is_rotated_again_and_again(tmp_path: Path) -> None:
+@pytest.fixture()
+def heard() -> Iterator[list[Event]]:
+    """The events of KMS."""
+    events: list[Event] = []
+
+    def listen(ctx: Context, event: Event) -> None:
+        events.append(event)
+
+    LISTENERS.append(("aws.kms", "*", listen))
+    yield events
+    LISTENERS.remove(("aws.kms", "*", listen))
+
+
+def test_a_key_is_rotated_again_and_again(tmp_path: Path, heard: list[Event]) -> None:
     with InProcessCloud(tmp_path, clock=SystemClock(pace=90 * DAY * 20.0)) as cloud:
         kms = Door(cloud).client("kms")
         key = kms.create_key()["KeyMetadata"]["KeyId"]
@@ -70,6 +85,8 @@ def test_a_key_is_rotated_again_and_again(tmp_path: Path) -> None:
         done = kms.list_key_rotations(KeyId=key)["Rotations"]
         assert {entry["RotationType"] for entry in done} == {"AUTOMATIC"}
         assert kms.decrypt(CiphertextBlob=old)["Plaintext"] == b"old"
+        until(lambda: heard, what="an event")
+        assert {(event.detail_type, event.detail["key-id"]) for event in heard} == {("KMS CMK Rotation", key)}
 
 
 def test_a_disabled_key_is_rotated_when_it_is_enabled_again(tmp_path: Path) -> None:

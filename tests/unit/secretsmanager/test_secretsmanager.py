@@ -49,6 +49,8 @@ def test_a_secret_reads_back_by_each_of_its_names(secrets: Any) -> None:
     assert (described["Description"], described["Tags"]) == ("the database", [{"Key": "t", "Value": "1"}])
     assert code(secrets.get_secret_value, SecretId="app/d") == "ResourceNotFoundException"
     assert code(secrets.get_secret_value, SecretId=made["ARN"][:-1] + "!") == "ResourceNotFoundException"
+    secrets.create_secret(Name=made["ARN"][made["ARN"].index("app/") :], SecretString="a namesake")
+    assert secrets.get_secret_value(SecretId=made["ARN"])["SecretString"] == '{"user":"a"}'
     secrets.create_secret(Name="bytes", SecretBinary=b"\x00\xff")
     assert secrets.get_secret_value(SecretId="bytes")["SecretBinary"] == b"\x00\xff"
     secrets.create_secret(Name="empty")

@@ -39,11 +39,11 @@ def find_secret(ctx: Context, secret_id: str) -> Found | None:
     """The secret; None when there is none by that name or ARN."""
     scope, name = place(ctx, secret_id)
     tx = ctx.tx if scope == ctx.scope else ctx.tx.within(scope.account, scope.region)
-    secret = tx.get(Secret, name)
-    if secret is None and secret_id.startswith("arn:"):
+    if secret_id.startswith("arn:"):  # whole, before another one's name can look like it
         secret = tx.get(Secret, name[:-_SUFFIX])
-        if secret is not None and secret_arn(scope, secret) != secret_id:
-            return None
+        if secret is not None and secret_arn(scope, secret) == secret_id:
+            return Found(secret, scope, tx)
+    secret = tx.get(Secret, name)
     return None if secret is None else Found(secret, scope, tx)
 
 

@@ -17,6 +17,7 @@ from windtunnel.services.kms.managed import managed_keys
 from windtunnel.services.kms.model import MAX_POLICY, Key, check_not_ending, default_policy, key_arn, metadata, tag_map
 from windtunnel.services.kms.operations.encryption import check_tokens
 from windtunnel.services.kms.paging import page
+from windtunnel.services.kms.principals import check_principals
 from windtunnel.services.kms.specs import ENCRYPT, SYMMETRIC, USAGES, symmetric
 
 Tags = list[dict[str, str]]
@@ -26,7 +27,8 @@ def check_policy(ctx: Context, found: Found, policy: str, bypass: bool) -> None:
     """A key policy is a policy, and, unless the caller says otherwise, lets the caller change it again."""
     if len(policy) > MAX_POLICY:
         raise AwsError("LimitExceededException", f"The key policy is longer than {MAX_POLICY} bytes.")
-    validate(policy, "resource", code="MalformedPolicyDocumentException")
+    document = validate(policy, "resource", code="MalformedPolicyDocumentException")
+    check_principals(ctx, document)
     if bypass:
         return
     keys = LazyKeys(lambda: key_keys(ctx, found))
