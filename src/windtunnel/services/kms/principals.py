@@ -40,6 +40,6 @@ def _there(ctx: Context, arn: str, account: str, kind: str, name: str) -> bool:
             return bool(cloud.call("iam", "GetUser", user_name=name)["User"]["Arn"] == arn)
         return bool(cloud.call("iam", "GetRole", role_name=name)["Role"]["Arn"] == arn)
     except AwsError as error:
-        if error.code not in ("NoSuchEntity", "NoSuchEntityException", "ValidationError", "ValidationException"):
+        if error.code not in ("NoSuchEntity", "ValidationError"):
             raise
         return False
