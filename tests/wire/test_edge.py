@@ -263,6 +263,18 @@ def test_a_page_may_use_a_presigned_url_and_read_what_is_public(edge: Edge) -> N
     assert b"SignatureDoesNotMatch" in edge.ask("PUT", forged, b"y", **EVIL)
 
 
+def test_a_header_that_a_client_asks_for_cannot_break_the_answer(edge: Edge) -> None:
+    """S3 repeats these parameters in the answer's headers; control characters in them are blanks there."""
+    s3 = {"service": "s3", "region": "us-east-1", "now": NOW, "expires": 600}
+    edge.ask("PUT", f"/echoing?{presign(ROOT, 'PUT', edge.host, '/echoing', **s3)}")  # type: ignore[arg-type]
+    edge.ask("PUT", f"/echoing/k?{presign(ROOT, 'PUT', edge.host, '/echoing/k', **s3)}", b"data")  # type: ignore[arg-type]
+    asked = "response-content-disposition=a%0D%0Ax-evil:%201%01%7F&response-content-language=%C3%A9"
+    answer = edge.ask("GET", f"/echoing/k?{presign(ROOT, 'GET', edge.host, '/echoing/k', asked, **s3)}")  # type: ignore[arg-type]
+    assert status(answer) == 200
+    assert b"\r\nx-evil" not in answer
+    assert b"content-disposition: a  x-evil: 1" in answer
+
+
 # -- framing --------------------------------------------------------------------------------------------------------------------
 
 
@@ -342,6 +354,15 @@ def test_pipelined_requests_are_answered_in_order(edge: Edge) -> None:
     two = f"GET /second HTTP/1.1\r\nhost: {edge.host}\r\nconnection: close\r\n\r\n".encode()
     answer = edge.send(one + two)
     assert answer.count(b"HTTP/1.1 404") == 2
+
+
+def test_a_body_that_says_that_it_is_too_large_is_not_waited_for(edge: Edge) -> None:
+    started = time.monotonic()
+    head = f"POST / HTTP/1.1\r\nhost: {edge.host}\r\nconnection: close\r\nx-amz-target: AmazonSSM.PutParameter\r\ncontent-length: 99999999\r\n\r\n"
+    with edge.connect() as sock:
+        sock.sendall(head.encode() + b"{" * 100_000)
+        assert status(sock.recv(65536)) == 413
+    assert time.monotonic() - started < 5
 
 
 # -- Expect ---------------------------------------------------------------------------------------------------------------------

@@ -110,6 +110,8 @@ class HttpEdge:
     async def _take_body(self, request: Request, message: dict[str, Any], receive: Receive) -> None:
         stage = self._core.stager(request)
         if stage is None:
+            if int(request.head.get("content-length", "0")) > MAX_BODY:  # httptools lets numbers pass only
+                raise _too_large()
             request.body = await _collect(message, receive)
             return
         try:
@@ -143,8 +145,12 @@ async def _collect(message: dict[str, Any], receive: Receive) -> bytes:
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > MAX_BODY:
-            raise AwsError("RequestEntityTooLargeException", f"The request body is larger than {MAX_BODY} bytes.", status=413)
+            raise _too_large()
     return b"".join(parts)
+
+
+def _too_large() -> AwsError:
+    return AwsError("RequestEntityTooLargeException", f"The request body is larger than {MAX_BODY} bytes.", status=413)
 
 
 def _request(scope: Scope, headers: list[tuple[bytes, bytes]]) -> Request:

@@ -72,9 +72,9 @@ def _prefixed(prefix: str) -> Heading:
     return write
 
 
-_LINE_ENDS = re.compile("[\r\n\0]")
+_CONTROLS = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def header_bytes(value: str) -> bytes:
-    """A header's bytes: UTF-8, and nothing in it that could end the line."""
-    return _LINE_ENDS.sub(" ", value).encode("utf-8") if not value.isprintable() else value.encode("utf-8")
+    """A header's bytes: UTF-8, and nothing in it that could end the line or that no header may hold."""
+    return _CONTROLS.sub(" ", value).encode("utf-8") if not value.isprintable() else value.encode("utf-8")
