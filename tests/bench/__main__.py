@@ -1,6 +1,6 @@
 """`./windtunnel bench`: this cloud beside other emulators, as one table of ratios from one run. Never a timed test.
 
-Usage: python tests/bench [start] [requests] [foundations] [clients] [stream] [chain]   (default: all)
+Usage: python tests/bench [start] [requests] [clients] [stream] [chain]   (default: all)
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import chain  # noqa: E402
-import foundations  # noqa: E402
 import requests_  # noqa: E402
 import start  # noqa: E402
 import stream  # noqa: E402
@@ -20,7 +19,6 @@ import together  # noqa: E402
 PARTS = {
     "start": start.main,
     "requests": requests_.main,
-    "foundations": foundations.main,
     "clients": together.main,
     "stream": stream.main,
     "chain": chain.main,

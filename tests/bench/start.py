@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from requests_ import client
 from servers import Ministack, Moto, Server, Windtunnel
 
-RUNS = 5
+RUNS = 3
 
 
 def first_answer(kind: type[Server]) -> tuple[float, float]:

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 
 from botocore.exceptions import ClientError
-from foundations import JSON_11, Call, Prepared, get_object, get_parameter, json_call, put_object, receive_message, send_message
+from requests_ import Call, Prepared, get_object, get_parameter, put_object, put_parameter, receive_message, send_message
 from servers import Windtunnel
 
 CLIENTS, SECONDS, BAR = 64, 60, 10.0
@@ -24,11 +24,6 @@ init = function(args)
   for i, r in ipairs(requests) do requests[i] = wrk.format(r[1], r[2], r[3], r[4]) end
 end
 """
-
-
-def put_parameter(at: Prepared) -> tuple[Call, None]:
-    members = {"Name": "/bench/q", "Value": "v" * 100, "Type": "String", "Overwrite": True}
-    return json_call("ssm", "AmazonSSM.PutParameter", JSON_11, members), None
 
 
 def lua(at: Prepared, call: Call) -> str:
