@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from clients import Door
-from harness import ACCOUNT, InProcessCloud
+from harness import ACCOUNT, InProcessCloud, until
 from windtunnel.kernel.clock import FixedClock
 from windtunnel.kernel.registry import CONTROLS
 
@@ -475,3 +475,47 @@ def test_a_least_policy_is_enough_and_no_more(cloud: InProcessCloud, door: Door,
     ):
         assert refusal(call, **args)[0] in ("AccessDenied", "AccessDeniedException")
     assert control(cloud, "explain.least", what="alice", since=clock.now() + 1)["principals"][0]["policy"] is None
+
+
+def test_a_trust_policy_that_nearly_lets_in_is_named(cloud: InProcessCloud, door: Door, iam: Any) -> None:
+    keys = user_keys(iam, "alice", allow("sts:AssumeRole"))
+    condition = {"StringEquals": {"sts:ExternalId": "42"}}
+    statement = {"Sid": "Partner", "Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole", "Condition": condition}
+    iam.create_role(RoleName="Deploy", AssumeRolePolicyDocument=policy(statement))
+    refusal(door.client("sts", keys).assume_role, RoleArn=f"{ARN}:role/Deploy", RoleSessionName="run")
+    found = control(cloud, "explain.denials", what="alice")["denials"][0]
+    assert (found["action"], found["policy_type"]) == ("sts:AssumeRole", "role trust policy")
+    assert [(near["statement"], near["failed"]) for near in found["near"]] == [("Partner", "condition")]
+
+
+def test_what_was_decided_is_kept_within_seconds(cloud: InProcessCloud, door: Door, iam: Any) -> None:
+    """Without anyone asking, and without the cloud's end: kill -9 may come."""
+    import sqlite3
+    from contextlib import closing
+
+    refusal(door.client("iam", user_keys(iam, "alice")).list_users)
+    path = cloud.cloud.data / "decisions.db"
+
+    def kept() -> int:
+        if not path.exists():
+            return 0
+        with closing(sqlite3.connect(path)) as db:
+            tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+            return db.execute("SELECT count(*) FROM denial").fetchone()[0] if "denial" in tables else 0
+
+    until(kept, what="the denial is in the file")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_damaged_history_is_begun_anew(tmp_path: Path, clock: FixedClock) -> None:
+    data = tmp_path / "damaged"
+    data.mkdir()
+    (data / "decisions.db").write_bytes(b"SQLite format 3\0" + b"rubbish" * 4096)
+    with InProcessCloud(data, clock=clock) as cloud:
+        door = Door(cloud)
+        iam = door.client("iam")
+        own = door.client("iam", user_keys(iam, "alice"))
+        refusal(own.list_users)
+        control(cloud, "explain.denials")
+        refusal(own.list_roles)
+        assert [each["action"] for each in control(cloud, "explain.denials")["denials"]] == ["iam:ListRoles"]

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
+from inspect import signature
 from typing import Any
 
 import msgspec
@@ -99,12 +100,13 @@ class ControlGateway:
                 return call(tx)
 
         try:
-            if control.kind == "read":
-                found: dict[str, Any] = await self._backend.in_thread(read)
-            else:
-                found = await self._backend.submit(lambda tx: call(tx.within(where.account, where.region)))
+            signature(control.handler).bind(None, **arguments)
         except TypeError as error:
             raise AwsError("ValidationError", f"The arguments are not right: {error}") from None
+        if control.kind == "read":
+            found: dict[str, Any] = await self._backend.in_thread(read)
+        else:
+            found = await self._backend.submit(lambda tx: call(tx.within(where.account, where.region)))
         return found
 
 

@@ -27,15 +27,20 @@ def _activity(ctx: Context) -> Activity:
 
 
 def identities(ctx: Context, what: str) -> list[str]:
-    """The ARNs of roles and users that are meant: by ARN (a session's is its role's), or by name in the cloud's first account."""
+    """Who is meant: a role or user by ARN (a session's is its role's) or by name in the cloud's first account, or a service by its name."""
     session = _SESSION.fullmatch(what)
     if session is not None and session[2] == "assumed-role":
         role = ctx.tx.within(session[1], "").get(Role, session[3].lower())
         return [ctx.in_scope(session[1], "").scope.global_arn("iam", f"role{role.path}{role.name}")] if role is not None else []
-    if what.startswith("arn:"):
+    if what.startswith("arn:") or what.endswith(".amazonaws.com"):
         return [what]
     found = [ctx.tx.get(kind, what.lower()) for kind in (Role, User)]
     return [entity_arn(ctx.scope, entity) for entity in found if entity is not None]
+
+
+def _check(what: object, since: object, limit: object = 1) -> None:
+    if not isinstance(what, str) or not isinstance(since, int | float) or not isinstance(limit, int):
+        raise AwsError("ValidationError", "what is a text, since a time in epoch seconds, limit a number.")
 
 
 def _meant(ctx: Context, what: str) -> list[str]:
@@ -49,6 +54,7 @@ def _meant(ctx: Context, what: str) -> list[str]:
 def explain_denials(ctx: Context, what: str = "", since: float = 0.0, limit: int = 5) -> Reply:
     """The newest denials first: of a request, of a principal, or of everyone."""
     activity = _activity(ctx)
+    _check(what, since, limit)
     limit = max(1, min(int(limit), 1000))
     found: list[Denial] = []
     if not what:
@@ -66,6 +72,7 @@ def explain_denials(ctx: Context, what: str = "", since: float = 0.0, limit: int
 def explain_least(ctx: Context, what: str, since: float = 0.0) -> Reply:
     """The least policy of a principal, and what it was refused."""
     activity = _activity(ctx)
+    _check(what, since)
     answers = []
     for identity in _meant(ctx, what):
         uses = activity.uses(identity, since)

@@ -152,12 +152,12 @@ class StoreIdentity:
         return role_session(role_arn, role, session_name, asked, chained), role.max_session
 
     def _trusting(self, ctx: Context, known: Known, role_arn: str, asked: Assumption) -> Any:
-        role, request, decision = trusted(ctx, known, role_arn, asked.action, asked.context)
+        role, request, decision, policies = trusted(ctx, known, role_arn, asked.action, asked.context)
         if role is not None:
             if known.recorded:
                 self.activity.used(ctx.principal.identity, known.name, asked.action, role_arn, ctx.now, ctx.scope.region)
             return role
-        self.activity.denied(denial(ctx, request, Policies(known.policies.identity, resource_account=account_in(role_arn)), decision))
+        self.activity.denied(denial(ctx, request, policies, decision))
         if asked.provider:
             raise AwsError("AccessDenied", f"Not authorized to perform {asked.action}", status=403)
         caller = known.caller

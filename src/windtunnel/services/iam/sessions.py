@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -80,20 +80,31 @@ def check_chain(caller: Principal, asked: Assumption) -> None:
         )
 
 
-def trusted(ctx: Context, known: Known, role_arn: str, action: str, context: Mapping[str, Any]) -> tuple[Role | None, Request, Decision]:
-    """The role (None: there is none of that ARN, or the caller may not), the question and the answer, of trust and the caller's policies."""
+class Trusted(NamedTuple):
+    """role: None when there is none of that ARN, or when the caller may not. The rest: question, answer, and what it rests on."""
+
+    role: Role | None
+    request: Request
+    decision: Decision
+    policies: Policies
+
+
+def trusted(ctx: Context, known: Known, role_arn: str, action: str, context: Mapping[str, Any]) -> Trusted:
+    """Whether the role's trust policy and the caller's own policies let the caller have it."""
     account = account_in(role_arn)
     role = ctx.tx.within(account, "").get(Role, name_in(role_arn).lower())
     if role is None or role_arn != f"arn:aws:iam::{account}:role{role.path}{role.name}":
         gone = Decision(False, "implicitDeny", "role trust policy", message="there is no such role")
-        return None, Request(known.caller, action, role_arn), gone
+        own = known.policies
+        bare = Policies(own.identity, own.boundary, own.session, resource_account=account)
+        return Trusted(None, Request(known.caller, action, role_arn), gone, bare)
     own = known.policies
     trust = PolicySet("role trust policy", [compiled(role.trust, f"trust policy of {role_arn}", "role trust policy")])
     policies = Policies(own.identity, own.boundary, own.session, trust, account, resource_policy_required=True)
     keys = {**{f"aws:ResourceTag/{name}": value for name, value in role.tags.items()}, **context}
     request = Request(known.caller, action, role_arn, ContextKeys(ctx, keys, account))
     decision = decide(request, policies)
-    return (role if decision.allowed else None), request, decision
+    return Trusted(role if decision.allowed else None, request, decision, policies)
 
 
 def session_documents(ctx: Context, account: str, policies: tuple[str, ...], arns: tuple[str, ...]) -> tuple[str, ...]:
