@@ -165,6 +165,9 @@ class Identity(Protocol):
     def federation_issuer(self, ctx: Context, url: str) -> Issuer | None:
         """This account's OpenID Connect provider for an issuer; None when there is none."""
 
+    def saml_metadata(self, ctx: Context, arn: str) -> str | None:
+        """The metadata document of this account's SAML provider; None when there is none."""
+
     def account_of(self, tx: Tx, access_key: str) -> str | None:
         """The account of any access key id that was given out, also of one that is inactive; None when it is unknown."""
 

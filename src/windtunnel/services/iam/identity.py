@@ -203,6 +203,9 @@ class StoreIdentity:
     def federation_issuer(self, ctx: Context, url: str) -> Issuer | None:
         return providers.issuer(ctx, url)
 
+    def saml_metadata(self, ctx: Context, arn: str) -> str | None:
+        return providers.saml_metadata(ctx, arn)
+
     def account_of(self, tx: Tx, access_key: str) -> str | None:
         found = tx.get(RootKey, access_key) or tx.get(AccessKey, access_key)
         if found is not None:

@@ -61,3 +61,9 @@ def issuer(ctx: Context, url: str) -> Issuer | None:
     if found is None:
         return None
     return Issuer(oidc_arn(ctx.scope, found.url), found.scheme, found.url, tuple(found.clients), tuple(found.thumbprints))
+
+
+def saml_metadata(ctx: Context, arn: str) -> str | None:
+    """The metadata of the account's SAML provider of that ARN; None when there is none."""
+    found = ctx.tx.get(SAMLProvider, arn.partition(":saml-provider/")[2])
+    return found.document if found is not None and saml_arn(ctx.scope, found.name) == arn else None

@@ -1,4 +1,4 @@
-"""SAML providers: their metadata is kept and read; assertions are not taken yet (sts:AssumeRoleWithSAML is refused by name)."""
+"""SAML providers: whose assertions sts takes for which roles."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from windtunnel.kernel.registry import ServiceRules, service_rules
 from windtunnel.services.sts.operations import messages as messages
 from windtunnel.services.sts.operations import roles as roles
+from windtunnel.services.sts.operations import saml_identity as saml_identity
 from windtunnel.services.sts.operations import tokens as tokens
 from windtunnel.services.sts.operations import web_identity as web_identity
 
