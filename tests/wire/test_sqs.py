@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.config import Config
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from clients import Door
 from harness import ACCOUNT, REGION, InProcessCloud, until
 from windtunnel.kernel.clock import FixedClock
+from windtunnel.labs.cloud import LabCloud
 
 OTHER = "210987654321"
 
@@ -518,3 +524,75 @@ def test_a_service_may_what_the_policy_grants_it_for_its_resource(sqs: Any, clou
     with pytest.raises(AwsError, match="AccessDenied"):
         send(topic + "2")
     assert bodies(sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)) == ["x"]
+
+
+# -- over real sockets ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[LabCloud]:
+    lab = LabCloud(tmp_path / "data", tmp_path / "log")
+    lab.start()
+    yield lab
+    lab.stop()
+
+
+@pytest.mark.slow
+def test_a_receiver_that_has_left_takes_no_message(lab: LabCloud) -> None:
+    environment = lab.environment()
+
+    def client(seconds: float) -> Any:
+        return boto3.client(
+            "sqs",
+            region_name="us-east-1",
+            endpoint_url=environment["AWS_ENDPOINT_URL"],
+            aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=seconds),
+        )
+
+    patient = client(60)
+    url = patient.create_queue(QueueName="q")["QueueUrl"]
+    for _ in range(3):
+        with pytest.raises(ReadTimeoutError):
+            client(0.3).receive_message(QueueUrl=url, WaitTimeSeconds=20)
+    patient.send_message(QueueUrl=url, MessageBody="for who is there")
+    assert bodies(patient.receive_message(QueueUrl=url, WaitTimeSeconds=5)) == ["for who is there"]
+
+
+@pytest.mark.slow
+def test_the_command_line(lab: LabCloud) -> None:
+    """The aws CLI's own commands, as a person types them. Version 1 has an address of its own for SQS, which only --endpoint-url overrides."""
+    environment = lab.environment()
+
+    def aws(*words: str) -> Any:
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name("aws")), "--endpoint-url", environment["AWS_ENDPOINT_URL"], *words, "--output", "json"],
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout) if done.stdout.strip() else {}
+
+    url = aws("sqs", "create-queue", "--queue-name", "q", "--attributes", "VisibilityTimeout=5")["QueueUrl"]
+    topic = aws("sns", "create-topic", "--name", "t", "--tags", "Key=a,Value=b")["TopicArn"]
+    found = aws("sqs", "get-queue-attributes", "--queue-url", url, "--attribute-names", "QueueArn")["Attributes"]["QueueArn"]
+    statement = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": found}
+    policy = json.dumps({"Policy": json.dumps({"Version": "2012-10-17", "Statement": [statement]})})
+    aws("sqs", "set-queue-attributes", "--queue-url", url, "--attributes", policy)
+    raw = ("--attributes", "RawMessageDelivery=true")
+    aws("sns", "subscribe", "--topic-arn", topic, "--protocol", "sqs", "--notification-endpoint", found, *raw)
+    aws("sns", "publish", "--topic-arn", topic, "--message", "from the topic", "--subject", "s")
+    aws("sqs", "send-message", "--queue-url", url, "--message-body", "from the shell", "--delay-seconds", "0")
+    received = aws("sqs", "receive-message", "--queue-url", url, "--max-number-of-messages", "10", "--wait-time-seconds", "1")["Messages"]
+    assert sorted(message["Body"] for message in received) == ["from the shell", "from the topic"]
+    for message in received:
+        aws("sqs", "delete-message", "--queue-url", url, "--receipt-handle", message["ReceiptHandle"])
+    aws("sqs", "purge-queue", "--queue-url", url)
+    assert aws("sqs", "list-queues")["QueueUrls"] == [url]
+    assert [one["TopicArn"] for one in aws("sns", "list-topics")["Topics"]] == [topic]
+    aws("sns", "delete-topic", "--topic-arn", topic)
+    aws("sqs", "delete-queue", "--queue-url", url)
+    assert aws("sqs", "list-queues") == {}

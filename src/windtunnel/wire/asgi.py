@@ -19,6 +19,7 @@ from windtunnel.wire.core import MAX_BODY, Answer, Core, Request, Streamed
 from windtunnel.wire.limits import IDLE_SECONDS
 from windtunnel.wire.origins import is_foreign, is_ours, may_from_elsewhere
 from windtunnel.wire.protocols.base import Response
+from windtunnel.wire.request import ClientLeft
 from windtunnel.wire.streaming import Events
 
 log = logging.getLogger("windtunnel.http")
@@ -30,10 +31,6 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Gateway = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-
-class ClientLeft(Exception):
-    """The connection ended before the body did."""
 
 
 class HttpEdge:
@@ -102,6 +99,7 @@ class HttpEdge:
                 request.body = message.get("body", b"")
         except AwsError as error:
             return self._core.refuse(request, error)
+        request.left = partial(_gone, receive)
         answer = self._core.handle(request)
         if isinstance(answer, tuple | Streamed | Events):
             return answer
@@ -124,6 +122,12 @@ class HttpEdge:
         except BaseException:
             await stage.discard()
             raise
+
+
+async def _gone(receive: Receive) -> None:
+    """After the body nothing comes but the client's leave."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _next(receive: Receive) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from windtunnel.wire.paging import key_maker
 from windtunnel.wire.protocols import compile_error_encoder
 from windtunnel.wire.protocols.base import ErrorEncoder, RawRequest, Response, parse_query
 from windtunnel.wire.protocols.events import EventEncoder
-from windtunnel.wire.request import Plan, Run
+from windtunnel.wire.request import ClientLeft, Plan, Run
 from windtunnel.wire.request import Request as Request
 from windtunnel.wire.request import Streamed as Streamed
 from windtunnel.wire.routing import Route, Router, scope_service
@@ -247,6 +247,7 @@ class Core:
             request.id, request.client, request.head.get("user-agent", ""), request.secure, request.head.get("host", ""), request.sandbox
         )
         run = Run(plan, scope, principal, info, args)
+        run.left = request.left
         if plan.pages is not None and (token := args.get(plan.pages.argument)):
             run.page = token
             plan.pages.open(self._page_key, scope, args)
@@ -281,6 +282,8 @@ class Core:
             return self.refuse(request, error)
         except DamagedBlob as error:
             return self.damaged(request, error)
+        except ClientLeft:
+            raise
         except Exception:  # the wire's edge, for work that left the loop turn
             log.exception("%s %s", request.method, request.raw_path)
             return self.refuse(request, _internal())
@@ -336,25 +339,43 @@ class Core:
         return await self._backend.in_thread(read)
 
     async def _waiting(self, run: Run, listening: Listening) -> Answer:
-        """A long poll: asked again at each notification, and when time alone changes something; answered with `otherwise` at the end."""
+        """A long poll: asked again at each notification, and when time alone changes something; answered with `otherwise` at the end.
+
+        Not asked again once its client has left: what a write would take then, a message say, would be taken by nobody.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + listening.wait.timeout
         result: Any = listening
-        while isinstance(result, Listening):
-            wait, heard = result
-            left = max(0.0, deadline - loop.time())
-            pause = left if wait.again is None else min(left, max(wait.again, SHORTEST_PAUSE))
-            notified = await self._backend.wait_for(wait.signal, pause, heard)
-            if not notified and (pause == left or self._backend.closing):
-                result = wait.otherwise
-                break
-            if run.plan.operation.kind == "write":
-                result = await self._written(run)
-                continue
-            with self._backend.snapshot(run.scope.account, run.scope.region) as tx:
-                result = self._call(run, Context(tx, run.scope, run.principal, self._cloud, request=run.info))
-            if isinstance(result, Wait):
-                result = self._listening(result)
+        heard = listening.heard
+        leaving = asyncio.ensure_future(run.left()) if run.left is not None else None
+
+        def stop_listening(_: Any) -> None:
+            if not heard.done():
+                heard.set_result(None)
+
+        if leaving is not None:
+            leaving.add_done_callback(stop_listening)
+        try:
+            while isinstance(result, Listening):
+                wait, heard = result
+                left = max(0.0, deadline - loop.time())
+                pause = left if wait.again is None else min(left, max(wait.again, SHORTEST_PAUSE))
+                notified = await self._backend.wait_for(wait.signal, pause, heard)
+                if leaving is not None and leaving.done():
+                    raise ClientLeft
+                if not notified and (pause == left or self._backend.closing):
+                    result = wait.otherwise
+                    break
+                if run.plan.operation.kind == "write":
+                    result = await self._written(run)
+                    continue
+                with self._backend.snapshot(run.scope.account, run.scope.region) as tx:
+                    result = self._call(run, Context(tx, run.scope, run.principal, self._cloud, request=run.info))
+                if isinstance(result, Wait):
+                    result = self._listening(result)
+        finally:
+            if leaving is not None:
+                leaving.cancel()
         return self._encode(run, result)
 
     def _encode(self, run: Run, result: dict[str, Any] | None) -> Answer:

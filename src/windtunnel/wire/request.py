@@ -5,6 +5,7 @@ Invariant: a plan is made once an operation and protocol, and holds no model.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 from windtunnel.kernel.cloud import BlobRange, Body
@@ -51,6 +52,7 @@ class Request:
         "verified",
         "checksums",
         "id",
+        "left",
     )
 
     def __init__(
@@ -79,6 +81,12 @@ class Request:
         self.verified: Verified | None = None
         self.checksums: list[tuple[str, str]] = []
         self.id = ""
+        self.left: Callable[[], Awaitable[None]] | None = None
+        """Returns once the client has left, for those who wait long; None where that is never known."""
+
+
+class ClientLeft(Exception):
+    """The connection ended before the body or the answer did."""
 
 
 class Plan:
@@ -126,7 +134,7 @@ class Run:
     page: the token of a page, as the client sent it. asked: the arguments before `prepare` changed them.
     """
 
-    __slots__ = ("plan", "scope", "principal", "info", "args", "asked", "page")
+    __slots__ = ("plan", "scope", "principal", "info", "args", "asked", "page", "left")
 
     def __init__(self, plan: Plan, scope: Scope, principal: Principal, info: RequestInfo, args: dict[str, Any]) -> None:
         self.plan = plan
@@ -135,3 +143,4 @@ class Run:
         self.info = info
         self.args = self.asked = args
         self.page: str | None = None
+        self.left: Callable[[], Awaitable[None]] | None = None
