@@ -5,8 +5,10 @@ Invariants: no byte of a body is used before hash, chunk signatures and checksum
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import Mapping
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -79,30 +81,43 @@ class Stager:
         self._digest = sha256() if verified.payload == "hash" else None
         self._pending: list[bytes] = []
         self._size = 0
+        self._running: asyncio.Future[None] | None = None
+        """What is hashed and written while more arrives."""
 
     async def write(self, data: bytes) -> None:
         self._pending.append(data)
         self._size += len(data)
         if self._size >= FLUSH:
-            await self._core.in_thread(self._flush)
+            await self._settled()
+            full, self._pending, self._size = self._pending, [], 0
+            self._running = asyncio.ensure_future(self._core.in_thread(partial(self._flush, full)))
 
-    def _flush(self) -> None:
-        data = b"".join(self._pending)
-        self._pending, self._size = [], 0
+    async def _settled(self) -> None:
+        """What was handed to a thread has been taken; its error is raised here."""
+        running, self._running = self._running, None
+        if running is not None:
+            await running
+
+    def _flush(self, pieces: list[bytes]) -> None:
+        data = b"".join(pieces)
         if self._digest is not None:
             self._digest.update(data)
         self._writer.write(self._reader.feed(data))
 
     def _finish(self) -> Body:
-        self._flush()
+        self._flush(self._pending)
         self._writer.write(self._reader.finish())
         if self._digest is not None:
             check_body(self._verified, self._digest.hexdigest())
         return Body(self._writer.finish(), tuple(self._reader.checksums))
 
     async def finish(self) -> Body:
+        await self._settled()
         body: Body = await self._core.in_thread(self._finish)
         return body
 
     async def discard(self) -> None:
+        if self._running is not None:
+            await asyncio.wait([self._running])
+            self._running.exception()
         await self._core.in_thread(self._writer.discard)
