@@ -50,6 +50,11 @@ resource "aws_ssm_parameter" "insecure" {
   insecure_value = "plain %(text)s"
 }
 
+resource "aws_ssm_service_setting" "tier" {
+  setting_id    = "/ssm/parameter-store/default-parameter-tier"
+  setting_value = "%(tier)s"
+}
+
 data "aws_ssm_parameter" "image" {
   name = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
 }
@@ -75,8 +80,8 @@ output "password" {
   sensitive = true
 }
 """
-FIRST = {"text": "hello", "team": "a"}
-THEN = {"text": "good evening", "team": "b"}
+FIRST = {"text": "hello", "team": "a", "tier": "Intelligent-Tiering"}
+THEN = {"text": "good evening", "team": "b", "tier": "Advanced"}
 
 
 def test_parameters(tmp_path: Path) -> None:

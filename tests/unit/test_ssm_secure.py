@@ -165,6 +165,23 @@ def test_public_parameters_have_arns_without_an_account(ssm: Any) -> None:
     assert value(ssm, found["ARN"]) == STOCK_AMI
 
 
+def test_the_default_tier_is_a_setting_that_acts(ssm: Any) -> None:
+    tier = "/ssm/parameter-store/default-parameter-tier"
+    assert ssm.get_service_setting(SettingId=tier)["ServiceSetting"]["SettingValue"] == "Standard"
+    large = {"Value": "x" * 5000, "Type": "String"}
+    assert code(ssm.put_parameter, Name="/a", **large) == "ValidationException"
+    ssm.update_service_setting(SettingId=tier, SettingValue="Intelligent-Tiering")
+    shown = ssm.get_service_setting(SettingId=f"arn:aws:ssm:{REGION}:{ACCOUNT}:servicesetting{tier}")["ServiceSetting"]
+    assert (shown["SettingValue"], shown["Status"]) == ("Intelligent-Tiering", "Customized")
+    assert ssm.put_parameter(Name="/a", **large)["Tier"] == "Advanced"
+    assert ssm.put_parameter(Name="/b", Value="x", Type="String")["Tier"] == "Standard"
+    assert ssm.reset_service_setting(SettingId=tier)["ServiceSetting"]["Status"] == "Default"
+    assert code(ssm.put_parameter, Name="/c", **large) == "ValidationException"
+    assert code(ssm.update_service_setting, SettingId=tier, SettingValue="Huge") == "ValidationException"
+    assert code(ssm.get_service_setting, SettingId="/ssm/managed-instance/activation-tier") == "NotImplemented"
+    assert code(ssm.get_service_setting, SettingId="/none") == "ServiceSettingNotFound"
+
+
 def test_nothing_is_shared(ssm: Any) -> None:
     ssm.put_parameter(Name="/a", Value="v", Type="String")
     assert ssm.get_resource_policies(ResourceArn=f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/a")["Policies"] == []

@@ -10,6 +10,8 @@ NAMES: dict[str, Any] = {
     "name": "/parameter",
     "names": ["/parameter"],
     "path": "/",
+    "settingid": "/ssm/parameter-store/default-parameter-tier",
+    "settingvalue": "Intelligent-Tiering",
     "resourcearn": "arn:aws:ssm:us-east-1:123456789012:parameter/parameter",
 }
 ALSO: dict[str, str] = {

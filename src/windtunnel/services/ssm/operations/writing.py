@@ -25,6 +25,7 @@ from windtunnel.services.ssm.model import (
     past_key,
     past_prefix,
 )
+from windtunnel.services.ssm.operations.settings import default_tier
 from windtunnel.services.ssm.operations.tagging import tag_map
 from windtunnel.services.ssm.policies import parse
 from windtunnel.services.ssm.secure import DEFAULT_KEY, encrypted
@@ -72,7 +73,8 @@ def put_parameter(
         _check_overwrite(old, overwrite, tags)
     before = old.current if old is not None else None
     planned = before.policies if policies is None and before is not None else tuple(parse(policies, ctx.now)) if policies else ()
-    chosen = chosen_tier(tier, value, before, bool(planned))
+    asked = tier or (default_tier(ctx) if before is None else None)
+    chosen = chosen_tier(asked, value, before, bool(planned))
     check_value(value, chosen, allowed_pattern)
     kept_type = data_type or (before.data_type if before is not None else "text")
     _check_data_type(ctx, kind, kept_type, value)
