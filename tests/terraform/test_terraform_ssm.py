@@ -10,6 +10,8 @@ from terraform_lab import terraform_lab
 
 pytestmark = pytest.mark.slow
 PARAMETERS = """
+data "aws_caller_identity" "me" {}
+
 resource "aws_kms_key" "own" {
   description = "for parameters"
 }
@@ -51,7 +53,7 @@ resource "aws_ssm_parameter" "insecure" {
 }
 
 resource "aws_ssm_service_setting" "tier" {
-  setting_id    = "/ssm/parameter-store/default-parameter-tier"
+  setting_id    = "arn:aws:ssm:us-east-1:${data.aws_caller_identity.me.account_id}:servicesetting/ssm/parameter-store/default-parameter-tier"
   setting_value = "%(tier)s"
 }
 
