@@ -1,9 +1,11 @@
 """The HTTP edge over real sockets: names that are not ours, pages of other origins, heads and bodies that are too large, too slow, or none."""
 
 import asyncio
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -363,6 +365,14 @@ def test_a_body_that_says_that_it_is_too_large_is_not_waited_for(edge: Edge) -> 
         sock.sendall(head.encode() + b"{" * 100_000)
         assert status(sock.recv(65536)) == 413
     assert time.monotonic() - started < 5
+
+
+def test_an_answer_says_the_time(edge: Edge) -> None:
+    """AWS's SDKs for Go and JavaScript correct a wrong clock by it; an error has it too."""
+    answer = edge.ask("GET", "/nowhere")
+    found = re.search(rb"\r\ndate: ([^\r]+)\r\n", answer)
+    assert found is not None
+    assert abs(parsedate_to_datetime(found[1].decode()).timestamp() - time.time()) < 5
 
 
 # -- Expect ---------------------------------------------------------------------------------------------------------------------

@@ -7,6 +7,9 @@ ends; when there are too many connections those go that wait for nothing; a clie
 from __future__ import annotations
 
 import asyncio
+import time
+from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -22,6 +25,11 @@ _REASONS = {
 _EVICTED = 64
 """How many idle connections go at once when there are too many."""
 PATIENCE = Patience()
+
+
+@lru_cache(maxsize=2)
+def _date_header(now: int) -> list[tuple[bytes, bytes]]:
+    return [(b"date", formatdate(now, usegmt=True).encode())]
 
 
 class Connection(HttpToolsProtocol):
@@ -132,7 +140,10 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        self._cancel_head_timer()
+        if self._head_timer is not None:
+            self._cancel_head_timer()
+        # Clients whose clock is wrong set it right by this header.
+        self.server_state.default_headers = _date_header(int(time.time()))
         super().on_headers_complete()
 
     def _cancel_head_timer(self) -> None:

@@ -67,11 +67,12 @@ def _header(wire: str, convert: Callable[[Any], str], wanted: type | tuple[type,
 def _prefixed(prefix: str) -> Heading:
     def write(value: Any, headers: list[Header]) -> None:
         for key, item in value.items():
-            headers.append((header_bytes(prefix + key.lower()), header_bytes(item)))
+            headers.append((_NO_NAME.sub("-", prefix + key.lower()).encode("utf-8"), header_bytes(item)))
 
     return write
 
 
+_NO_NAME = re.compile(r"[^A-Za-z0-9!#$%&'*+.^_`|~-]")
 _CONTROLS = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 
 
