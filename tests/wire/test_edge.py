@@ -240,6 +240,7 @@ EVIL = {"origin": "https://evil.example", "sec_fetch_site": "cross-site"}
         ("GET", "/?Action=CreateUser&UserName=x&Version=2010-05-08", {}, b""),
         ("PUT", "/bucket/key", {}, b"x"),
         ("DELETE", "/bucket", {}, b""),
+        ("POST", "/bucket?delete", {"content_type": "multipart/form-data; boundary=B"}, b""),
         ("POST", "/v1/repos/x/git-receive-pack", {}, b""),
     ],
 )

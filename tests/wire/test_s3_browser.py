@@ -126,6 +126,7 @@ def test_an_unsigned_form_needs_the_buckets_leave(lab: LabCloud, s3: Any, bucket
     url = f"{lab.environment()['AWS_ENDPOINT_URL']}/{bucket}"
     assert httpx.post(url, data={"key": "k"}, files={"file": b"x"}).status_code == 403
     opened(s3, bucket, "s3:PutObject")
+    assert httpx.post(url, data={"key": "k"}, files={"file": b"evil"}, headers={"Origin": ORIGIN}).status_code == 403
     assert httpx.post(url, data={"key": "k"}, files={"file": b"x"}).status_code == 204
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
 

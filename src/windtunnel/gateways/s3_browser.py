@@ -142,7 +142,7 @@ class BrowserGateway:
     async def _form(
         self, bucket: str, scope: Scope, head: dict[str, str], receive: Receive
     ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-        upload = FormUpload(self._cloud, self._backend, bucket, head["content-type"], self._info(scope, head))
+        upload = FormUpload(self._cloud, self._backend, bucket, head["content-type"], self._info(scope, head), foreign=is_foreign(head))
         try:
             await upload.take(receive)
             return await upload.store()

@@ -47,7 +47,9 @@ _MEMBERS = {
 
 
 class FormUpload:
-    def __init__(self, cloud: Any, backend: Any, bucket: str, content_type: str, info: RequestInfo) -> None:
+    def __init__(self, cloud: Any, backend: Any, bucket: str, content_type: str, info: RequestInfo, *, foreign: bool = False) -> None:
+        """foreign: a page of another origin sends it, which may not do so as nobody."""
+        self._foreign = foreign
         self._cloud = cloud
         self._backend = backend
         self._bucket = bucket
@@ -98,6 +100,8 @@ class FormUpload:
         if policy is None:
             if any(name in fields for name in ("x-amz-signature", "signature", "x-amz-credential", "awsaccesskeyid")):
                 raise AwsError("InvalidArgument", "Bucket POST must contain a field named 'policy'.")
+            if self._foreign:
+                raise AwsError("AccessDenied", "A form of another origin needs a policy and its signature.", status=403)
             return
         self._principal = self._signer(fields, policy)
         self._policy = checked_policy(policy, fields, self._bucket, self._cloud.clock.now())

@@ -62,9 +62,9 @@ def _port(host: str) -> str:
 
 def may_from_elsewhere(method: str, raw_query: str, headers: Mapping[str, str]) -> bool:
     """What a foreign page may ask for: what is public, and what somebody with keys has signed (AWS answers those too; S3's CORS rules
-    say whether the page may read the answer). A form is S3's to judge: its signature is inside."""
+    say whether the page may read the answer). An upload form is S3's to judge: its signature is inside."""
     if headers.get("authorization", "").startswith("AWS4-") or "X-Amz-Signature=" in raw_query or "Signature=" in raw_query:
         return True
     if method in _SAFE:
         return "Action=" not in raw_query
-    return method == "POST" and headers.get("content-type", "").lower().startswith("multipart/form-data")
+    return method == "POST" and not raw_query and headers.get("content-type", "").lower().startswith("multipart/form-data")
