@@ -124,6 +124,27 @@ resource "aws_cloudwatch_event_target" "audit" {
   role_arn       = aws_iam_role.events.arn
 }
 
+resource "aws_sns_topic" "orders" {
+  name = "orders"
+}
+
+resource "aws_cloudwatch_log_group" "orders" {
+  name = "/aws/events/orders"
+}
+
+resource "aws_cloudwatch_event_target" "topic" {
+  rule           = aws_cloudwatch_event_rule.ordered.name
+  event_bus_name = aws_cloudwatch_event_bus.orders.name
+  arn            = aws_sns_topic.orders.arn
+  input_path     = "$.detail"
+}
+
+resource "aws_cloudwatch_event_target" "lines" {
+  rule           = aws_cloudwatch_event_rule.ordered.name
+  event_bus_name = aws_cloudwatch_event_bus.orders.name
+  arn            = aws_cloudwatch_log_group.orders.arn
+}
+
 resource "aws_cloudwatch_event_rule" "nightly" {
   name                = "nightly"
   schedule_expression = "cron(0 3 ? * MON-FRI *)"

@@ -264,3 +264,28 @@ def test_a_topic_passes_the_event_on(world: World) -> None:
     world.target(topic, Input='{"who": "ann"}')
     world.happens()
     assert world.messages(queue)[0]["Body"] == '{"who": "ann"}'
+
+
+def test_a_log_group_gets_a_line_as_its_policy_lets_it(world: World) -> None:
+    logs = world.door.client("logs")
+    logs.create_log_group(logGroupName="/aws/events/shop")
+    group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/events/shop"
+    letters = world.queue("letters")
+    world.target(group, InputPath="$.detail", DeadLetterConfig={"Arn": letters})
+    world.happens(n=1)
+    assert world.messages(letters)[0]["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "NO_PERMISSIONS"
+    grant = policy(
+        Principal={"Service": ["events.amazonaws.com", "delivery.logs.amazonaws.com"]},
+        Action=["logs:CreateLogStream", "logs:PutLogEvents"],
+        Resource=f"{group}:*",
+    )
+    logs.put_resource_policy(policyName="events", policyDocument=grant)
+    world.happens(n=2)
+    world.happens(n=3)
+
+    def lines() -> list[str]:
+        return [event["message"] for event in logs.filter_log_events(logGroupName="/aws/events/shop")["events"]]
+
+    until(lambda: len(lines()) == 2, what="two lines")
+    assert lines() == ['{"n":2}', '{"n":3}']
+    assert len(logs.describe_log_streams(logGroupName="/aws/events/shop")["logStreams"]) == 1
