@@ -194,6 +194,12 @@ resource "aws_iam_saml_provider" "idp" {
     </EntityDescriptor>
   XML
 }
+resource "aws_iam_server_certificate" "site" {
+  name             = "site"
+  path             = "/web/"
+  certificate_body = file("site.pem")
+  private_key      = file("site.key")
+}
 data "aws_iam_role" "web" {
   name = aws_iam_role.web.name
 }
@@ -210,8 +216,28 @@ def test_users_groups_and_policies(tmp_path: Path) -> None:
         lab.imports("aws_iam_policy.read", lab.outputs()["policy"])
 
 
+def certificate() -> tuple[str, str]:
+    """(certificate, private key) of nobody's site, in PEM."""
+    from datetime import datetime
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "example.com")])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+    made = builder.not_valid_before(datetime(2026, 1, 1)).not_valid_after(datetime(2046, 1, 1)).sign(key, hashes.SHA256())
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return made.public_bytes(serialization.Encoding.PEM).decode(), private.decode()
+
+
 def test_roles_providers_and_the_account(tmp_path: Path) -> None:
     with terraform_lab(tmp_path) as lab:
+        body, key = certificate()
+        (lab.directory / "site.pem").write_text(body)
+        (lab.directory / "site.key").write_text(key)
         lab.holds(ROLES % {"description": "a web server", "seconds": 3600, "clients": '["sts.amazonaws.com"]'})
         lab.holds(ROLES % {"description": "web servers", "seconds": 7200, "clients": '["sts.amazonaws.com", "other"]'})
         lab.imports("aws_iam_role.web", "web")

@@ -30,6 +30,7 @@ _GLOBAL: dict[str, Callable[[Context], ContextValue | None]] = {
     "aws:multifactorauthpresent": lambda ctx: ctx.principal.mfa_at is not None if ctx.principal.access_key.startswith("ASIA") else None,
     "aws:principalisawsservice": lambda ctx: ctx.principal.kind == "service",
     "aws:principalservicename": lambda ctx: ctx.principal.name if ctx.principal.kind == "service" else None,
+    "aws:principalservicenameslist": lambda ctx: [ctx.principal.name] if ctx.principal.kind == "service" else None,
     "aws:sourceaccount": lambda ctx: ctx.principal.account if ctx.principal.kind == "service" else None,
     "aws:sourcearn": lambda ctx: ctx.principal.source_arn or None,
     "aws:viaawsservice": lambda ctx: bool(ctx.via),

@@ -201,8 +201,8 @@ def upload_server_certificate(
         name=server_certificate_name,
         path=path,
         id=identifier,
-        body=certificate_body,
-        chain=certificate_chain,
+        body=certificate_body.strip(),  # as AWS gives it back
+        chain=certificate_chain.strip(),
         private=b64encode(sealer.seal(private_key.encode(), f"iam.server-certificate/{identifier}".encode())).decode(),
         created=now(ctx),
         expires=read.expires,
