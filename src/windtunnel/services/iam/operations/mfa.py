@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -26,6 +27,7 @@ from windtunnel.services.iam.operations.paging import page
 from windtunnel.services.iam.qr import qr_png
 
 MAX_PER_USER = 8
+_SHOWN = 64
 
 
 def device(ctx: Context, serial: str) -> MFADevice:
@@ -42,18 +44,40 @@ def _held(ctx: Context, serial: str, owner: User) -> MFADevice:
     return found
 
 
+def _label(ctx: Context, name: str, seed: str) -> str:
+    """What an authenticator app reads. A name that would not fit stays out of it: it is only what the app shows."""
+    shown = f"{name}@{ctx.scope.account}" if name.isascii() and len(name) <= _SHOWN else ctx.scope.account
+    return f"otpauth://totp/Amazon%20Web%20Services:{quote(shown, safe='@')}?secret={seed}&issuer=Amazon%20Web%20Services"
+
+
+def _drawn(ctx: Context, name: str) -> tuple[str, bytes]:
+    """A new seed, and its picture."""
+    seed = new_seed(ctx.ids.hex(80))
+    return seed, qr_png(_label(ctx, name, seed))
+
+
+def _draw(ctx: Context, args: dict[str, Any]) -> dict[str, Any]:
+    """Before the transaction: the picture takes some milliseconds."""
+    return {**args, "drawn": _drawn(ctx, args["virtual_mfa_device_name"])}
+
+
 @writes(
     "iam",
     "CreateVirtualMFADevice",
     authorize=on_device("CreateVirtualMFADevice"),
     acts="Path VirtualMFADeviceName Tags[].*",
+    prepare=_draw,
 )
 def create_virtual_mfa_device(
-    ctx: Context, virtual_mfa_device_name: str, path: str = "/", tags: list[dict[str, str]] | None = None
+    ctx: Context,
+    virtual_mfa_device_name: str,
+    path: str = "/",
+    tags: list[dict[str, str]] | None = None,
+    drawn: tuple[str, bytes] | None = None,
 ) -> Reply:
     if ctx.tx.get(MFADevice, virtual_mfa_device_name.lower()) is not None:
         raise AwsError("EntityAlreadyExists", "MFADevice entity at the same path and name already exists.")
-    seed = new_seed(ctx.ids.hex(80))
+    seed, picture = drawn or _drawn(ctx, virtual_mfa_device_name)
     made = MFADevice(
         name=virtual_mfa_device_name,
         path=path,
@@ -62,10 +86,7 @@ def create_virtual_mfa_device(
         tags=merged_tags({}, checked_tags(tags)),
     )
     save(ctx, made)
-    label = (
-        f"otpauth://totp/Amazon%20Web%20Services:{virtual_mfa_device_name}@{ctx.scope.account}?secret={seed}&issuer=Amazon%20Web%20Services"
-    )
-    reply = {"SerialNumber": serial_number(ctx.scope, made), "Base32StringSeed": seed.encode(), "QRCodePNG": qr_png(label)}
+    reply = {"SerialNumber": serial_number(ctx.scope, made), "Base32StringSeed": seed.encode(), "QRCodePNG": picture}
     return {"VirtualMFADevice": reply | ({"Tags": tag_list(made.tags)} if made.tags else {})}
 
 
