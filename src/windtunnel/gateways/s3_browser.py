@@ -11,8 +11,7 @@ import html
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable
-from email.utils import formatdate
-from functools import partial
+from functools import cache, partial
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -26,6 +25,8 @@ from windtunnel.wire.hosts import bucket_of_host
 from windtunnel.wire.models import load_service
 from windtunnel.wire.origins import is_foreign
 from windtunnel.wire.protocols import compile_error_encoder
+from windtunnel.wire.protocols.base import ErrorEncoder
+from windtunnel.wire.protocols.timestamps import render
 
 log = logging.getLogger("windtunnel.s3")
 Scope = dict[str, Any]
@@ -62,6 +63,12 @@ def matches(scope: Scope) -> bool:
     return False
 
 
+@cache
+def _error_encoder() -> ErrorEncoder:
+    """Made when the first error is: the model is heavy, and most clouds never need it here."""
+    return compile_error_encoder(load_service("s3"), "rest-xml")
+
+
 class BrowserGateway:
     """The ASGI application behind `matches`. answers: services/s3/answering.py; edge: where other requests go on (set once it exists)."""
 
@@ -69,7 +76,6 @@ class BrowserGateway:
         self._cloud = cloud
         self._backend = backend
         self._answers = answers
-        self._errors = compile_error_encoder(load_service("s3"), "rest-xml")
         self.edge: Edge | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -93,7 +99,7 @@ class BrowserGateway:
                 await _reply(send, status, headers, body)
                 return
         except AwsError as error:
-            status, headers, body = self._errors(error, self._cloud.ids.uuid(), False)
+            status, headers, body = _error_encoder()(error, self._cloud.ids.uuid(), False)
             await _reply(send, status, [*headers, (b"connection", b"close")], body)
             return
         assert self.edge is not None
@@ -252,7 +258,7 @@ def _found(reply: dict[str, Any], status: int) -> Any:
         return _redirect(301, reply["WebsiteRedirectLocation"])
     body = reply["Body"]
     headers = [(name, str(reply[member]).encode("latin-1", "replace")) for member, name in _SHOWN if member in reply]
-    headers.append((b"last-modified", formatdate(reply["LastModified"], usegmt=True).encode()))
+    headers.append((b"last-modified", render(reply["LastModified"], "rfc822").encode()))
     headers.append((b"content-length", b"%d" % reply["ContentLength"]))
     return 206 if "ContentRange" in reply and status == 200 else status, headers, body if isinstance(body, list) else [body]
 

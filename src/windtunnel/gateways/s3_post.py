@@ -11,7 +11,6 @@ import hmac
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote, urlencode
-from xml.sax.saxutils import escape
 
 from windtunnel.gateways.s3_forms import FormReader, Policy, checked_policy
 from windtunnel.kernel.cloud import Body
@@ -21,6 +20,7 @@ from windtunnel.kernel.principal import Credential, Principal
 from windtunnel.kernel.scope import Scope as Where
 from windtunnel.wire.autherrors import refused
 from windtunnel.wire.canonical import signing_key
+from windtunnel.wire.protocols.xmltext import escape
 from windtunnel.wire.sigv4 import check_session
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]

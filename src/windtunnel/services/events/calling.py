@@ -7,7 +7,6 @@ Source: EventBridge user guide, "API destinations": five seconds for an answer; 
 
 from __future__ import annotations
 
-import http.client
 import ssl
 from base64 import b64encode
 from pathlib import Path
@@ -125,6 +124,8 @@ def post(sent: Sent, authority: Path) -> list[str] | None:
     """Send a request; None for an answer 2xx, else (code, message). authority: a CA that is trusted beside the machine's own."""
     parts = urlsplit(sent.url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    import http.client  # heavy, and for those clouds only that call out
+
     connection: http.client.HTTPConnection
     try:
         if parts.scheme == "https":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,8 @@ def post(url: str, headers: Mapping[str, str], body: str, authority: Path | None
     """(delivered, worth trying again, what happened). authority: a CA that is trusted beside the machine's own."""
     parts = urlsplit(url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    import http.client  # heavy, and for those clouds only that call out
+
     connection: http.client.HTTPConnection
     try:
         if parts.scheme == "https":

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
-from email.message import EmailMessage
-from email.utils import format_datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,6 +15,9 @@ DIRECTORY = "mailbox"
 
 def deliver(data: Path, name: str, to: str, subject: str, text: str, at: float) -> str:
     """Write a mail into `DATA/mailbox/new`. name: the same for the same mail, which is then left as it is."""
+    from email.message import EmailMessage  # heavy, and for those clouds only that send mail
+    from email.utils import format_datetime
+
     box = data / DIRECTORY
     for part in ("tmp", "new", "cur"):
         (box / part).mkdir(parents=True, exist_ok=True, mode=0o700)
