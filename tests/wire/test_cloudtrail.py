@@ -137,7 +137,9 @@ def test_a_sessions_event_names_its_role(door: Door) -> None:
     who = detail(event)["userIdentity"]
     assert event["Username"] == "me"
     assert (who["type"], who["sessionContext"]["sessionIssuer"]["userName"]) == ("AssumedRole", "deploy")
+    assert who["sessionContext"]["attributes"]["creationDate"].startswith("20")
     [assumed] = until(lambda: found(door, **by("EventName", "AssumeRole")))
+    assert detail(assumed)["responseElements"]["credentials"]["accessKeyId"] == got["AccessKeyId"]
     assert assumed["ReadOnly"] == "true" and got["SecretAccessKey"] not in assumed["CloudTrailEvent"]
 
 

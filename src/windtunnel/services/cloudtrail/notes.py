@@ -35,6 +35,11 @@ class Caller(msgspec.Struct, frozen=True, omit_defaults=True):
     secure: bool = False
     invoked_by: str = ""
     """The service that made the call, for one made inside the cloud."""
+    issuer_id: str = ""
+    issued: str = ""
+    """When a session was issued, ISO 8601."""
+    source_identity: str = ""
+    mfa: bool = False
 
 
 class Note(msgspec.Struct, array_like=True, gc=False):

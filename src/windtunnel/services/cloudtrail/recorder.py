@@ -114,7 +114,7 @@ class Recorder(Audit):
         if followed.bodies:
             args = {name: value for name, value in args.items() if not isinstance(value, _NOT_KEPT)}
         if result is not None:
-            if followed.read_only or followed.data:
+            if followed.data or operation.kind == "read":
                 result = None
             elif followed.hide_output is not None:
                 result = followed.hide_output(result)
@@ -248,7 +248,7 @@ def _is_inside(principal: Principal, request: RequestInfo, via: tuple[str, ...])
 
 
 def _caller_of(principal: Principal, request: RequestInfo, via: tuple[str, ...]) -> Caller:
-    invoked_by = ""
+    invoked_by, made_with = "", dict(principal.keys)
     if via:
         invoked_by = f"{via[-1]}.amazonaws.com"
     elif _is_inside(principal, request, via):
@@ -267,4 +267,8 @@ def _caller_of(principal: Principal, request: RequestInfo, via: tuple[str, ...])
         request.host,
         request.secure,
         invoked_by,
+        principal.issuer_id,
+        made_with.get("aws:TokenIssueTime", ""),
+        made_with.get("aws:SourceIdentity", ""),
+        principal.mfa_at is not None,
     )

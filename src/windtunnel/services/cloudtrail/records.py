@@ -33,7 +33,7 @@ def event_source(service: str) -> str:
 
 
 def username(caller: Caller) -> str:
-    if caller.kind == "assumed-role":
+    if caller.kind in ("assumed-role", "federated-user"):
         return caller.arn.rpartition("/")[2]
     return caller.name
 
@@ -110,18 +110,25 @@ def identity(caller: Caller) -> dict[str, Any]:
         made["accessKeyId"] = caller.access_key
     if kind == "IAMUser":
         made["userName"] = caller.name
-    if kind == "AssumedRole":
-        issuer = {
-            "type": "Role",
-            "principalId": caller.unique_id.partition(":")[0],
-            "arn": caller.identity,
-            "accountId": caller.account,
-            "userName": caller.identity.rpartition("/")[2],
-        }
-        made["sessionContext"] = {"sessionIssuer": issuer, "attributes": {"mfaAuthenticated": "false"}}
+    if kind in ("AssumedRole", "FederatedUser"):
+        made["sessionContext"] = _session(caller, kind)
     if caller.invoked_by:
         made["invokedBy"] = caller.invoked_by
     return made
+
+
+def _session(caller: Caller, kind: str) -> dict[str, Any]:
+    role = kind == "AssumedRole"
+    issuer = {
+        "type": "Role" if role else "Root" if caller.identity.endswith(":root") else "IAMUser",
+        "principalId": caller.unique_id.partition(":")[0] if role else caller.issuer_id,
+        "arn": caller.identity,
+        "accountId": caller.account,
+        "userName": caller.identity.rpartition("/")[2],
+    }
+    attributes = {"creationDate": caller.issued} if caller.issued else {}
+    session: dict[str, Any] = {"sessionIssuer": issuer, "attributes": attributes | {"mfaAuthenticated": "true" if caller.mfa else "false"}}
+    return session | ({"sourceIdentity": caller.source_identity} if caller.source_identity else {})
 
 
 # -- parameters -----------------------------------------------------------------------------------------------------------
