@@ -39,6 +39,8 @@ from windtunnel.wire.sigv4 import Signed, Verified, read_signature, verify
 from windtunnel.wire.streaming import Events
 
 log = logging.getLogger("windtunnel.wire")
+_LATER = (Wait, EventStream)
+"""Answers whose outcome is not known yet."""
 _XML_ELSEWHERE = ("cloudfront", "route53")
 """Signing names of rest-xml services other than S3's."""
 INLINE_STAGE = 16 * 1024
@@ -267,7 +269,7 @@ class Core:
         except AwsError as error:
             self._refused(run, error)
             raise
-        if run.plan.audited and not isinstance(result, Wait | EventStream):
+        if run.plan.audited and not isinstance(result, _LATER):
             self._audit.note(operation, run.scope, run.principal, run.info, run.asked, result, None, ctx)
         return result
 
