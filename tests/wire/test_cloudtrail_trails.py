@@ -210,19 +210,34 @@ def test_a_log_group_gets_the_events_by_the_trails_role(door: Door) -> None:
     assert until(seen) == ["ann"]
 
 
-def test_eventbridge_gets_the_writes_that_a_rule_asks_for(door: Door, cloud: InProcessCloud) -> None:
+def test_eventbridge_gets_the_writes_that_a_rule_asks_for(door: Door) -> None:
     logging(door)
-    events, logs = door.client("events"), door.client("logs")
+    events, logs, sqs = door.client("events"), door.client("logs"), door.client("sqs")
+    queue = sqs.create_queue(QueueName="seen")["QueueUrl"]
+    arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:seen"
+    allow = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": document})
+    logs.create_log_group(logGroupName="before")
     pattern = {"source": ["aws.logs"], "detail-type": ["AWS API Call via CloudTrail"], "detail": {"eventName": ["CreateLogGroup"]}}
     events.put_rule(Name="groups", EventPattern=json.dumps(pattern))
-    with cloud.cloud.store.thread_snapshot("", "") as tx:
-        before = tx.connection.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name='outbox'").fetchone()[0]
+    events.put_targets(Rule="groups", Targets=[{"Id": "q", "Arn": arn}])
     logs.create_log_group(logGroupName="g")
     door.client("iam").create_user(UserName="ann")
     logs.describe_log_groups()
-    with cloud.cloud.store.thread_snapshot("", "") as tx:
-        after = tx.connection.execute("SELECT max(seq) FROM sqlite_sequence WHERE name='outbox'").fetchone()[0]
-    assert after - before == 1
+    logs.create_log_group(logGroupName="h")
+    seen: list[dict[str, Any]] = []
+
+    def both() -> bool:
+        for message in sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", []):
+            seen.append(json.loads(message["Body"]))
+        return len(seen) >= 2
+
+    until(both, what="both events arrive")
+    assert sorted(event["detail"]["requestParameters"]["logGroupName"] for event in seen) == ["g", "h"]
+    assert {(event["source"], event["detail-type"], event["detail"]["awsRegion"]) for event in seen} == {
+        ("aws.logs", "AWS API Call via CloudTrail", REGION)
+    }
 
 
 def test_the_real_cli_validates_the_digests(door: Door) -> None:
