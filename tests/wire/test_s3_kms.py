@@ -89,6 +89,8 @@ def test_the_caller_needs_the_key_too(door: Door, s3: Any, key: str) -> None:
     s3.put_object(Bucket="box", Key="k", Body=b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId=key)
     without = user(door, allow("s3:*"))
     assert code(without.get_object, Bucket="box", Key="k") == "AccessDenied"
+    assert without.head_object(Bucket="box", Key="k")["SSEKMSKeyId"] == key
+    assert code(without.head_object, Bucket="box", Key="k", ChecksumMode="ENABLED") == "403"
     assert code(without.put_object, Bucket="box", Key="n", Body=b"", ServerSideEncryption="aws:kms", SSEKMSKeyId=key) == "AccessDenied"
     assert code(without.copy_object, Bucket="box", Key="n", CopySource="box/k") == "AccessDenied"
     via = {"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com", "kms:EncryptionContext:aws:s3:arn": "arn:aws:s3:::box/k"}}

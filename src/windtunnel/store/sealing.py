@@ -64,8 +64,10 @@ class RootKeySealer:
     """kernel.sealing.Sealer over a root key of 32 bytes."""
 
     def __init__(self, key: bytes) -> None:
+        from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+        self._altered = InvalidTag
         self._key = key
         self._cipher = AESGCM(self.derive("seal"))
 
@@ -74,14 +76,12 @@ class RootKeySealer:
         return _FORMAT + nonce + self._cipher.encrypt(nonce, plaintext, context)
 
     def unseal(self, sealed: bytes, context: bytes) -> bytes:
-        from cryptography.exceptions import InvalidTag
-
         if sealed[:1] != _FORMAT or len(sealed) <= NONCE_BYTES:
             raise Unsealable(f"not sealed by this format: {context!r}")
         nonce = sealed[1 : NONCE_BYTES + 1]
         try:
             return self._cipher.decrypt(nonce, sealed[NONCE_BYTES + 1 :], context)
-        except InvalidTag:
+        except self._altered:
             raise Unsealable(f"altered, or sealed for something else: {context!r}") from None
 
     def derive(self, label: str) -> bytes:
