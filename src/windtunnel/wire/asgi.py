@@ -34,7 +34,8 @@ Gateway = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class HttpEdge:
-    """The ASGI application. gateways: (does it match this path and scope?, application), asked in order before the AWS wire.
+    """The ASGI application. gateways: (does it match this path and scope?, application), asked in order before the AWS wire; scope
+    has the headers as one dictionary too (`windtunnel.head`).
 
     hosts: names of this cloud beside those that are always its own (wire/origins.py).
     """
@@ -54,6 +55,7 @@ class HttpEdge:
             status, said, body = self._core.refuse(request, refusal)
             await _send_answer(send, (status, [*said, (b"connection", b"close")], body), self._core, request)
             return
+        scope["windtunnel.head"] = request.head
         for matches, gateway in self._gateways:
             if matches(scope):
                 await gateway(scope, receive, send)
