@@ -63,6 +63,7 @@ def test_findings_come_in_pages(analyzer: Any) -> None:
 def test_what_is_not_judged_is_refused(analyzer: Any) -> None:
     text = policy(allow("s3:GetObject"))
     assert refusal(analyzer.validate_policy, policyDocument=text, policyType="SERVICE_CONTROL_POLICY") == "NotImplemented"
+    assert analyzer.list_analyzers()["analyzers"] == []
     assert refusal(analyzer.create_analyzer, analyzerName="a", type="ACCOUNT") == "NotImplemented"
     assert refusal(analyzer.check_no_new_access, newPolicyDocument="{}", existingPolicyDocument=text, policyType="IDENTITY_POLICY") == (
         "InvalidParameterException"

@@ -15,5 +15,6 @@ NAMES: dict[str, Any] = {
     "resources": ["arn:aws:s3:::bucket/*"],
 }
 ACTIONS: dict[str, list[str]] = {
-    name: [f"access-analyzer:{name}"] for name in ("ValidatePolicy", "CheckAccessNotGranted", "CheckNoNewAccess", "CheckNoPublicAccess")
+    name: [f"access-analyzer:{name}"]
+    for name in ("ValidatePolicy", "CheckAccessNotGranted", "CheckNoNewAccess", "CheckNoPublicAccess", "ListAnalyzers")
 }

@@ -182,3 +182,12 @@ def check_no_public_access(ctx: Context, policy_document: str, resource_type: st
         "The resource policy grants public access for the given resource type.",
         "Public access granted in the statement",
     )
+
+
+# --- analyzers: there are none -------------------------------------------------------------------------------------------------
+
+
+@reads("accessanalyzer", "ListAnalyzers", authorize=_needs("ListAnalyzers"), acts="type maxResults nextToken")
+def list_analyzers(ctx: Context, type: str | None = None, max_results: int | None = None, next_token: str | None = None) -> Reply:
+    """What an account answers that never made one: CreateAnalyzer is not built."""
+    return {"analyzers": []}
