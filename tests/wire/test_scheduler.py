@@ -145,6 +145,24 @@ def test_members_are_taken_with_a_capital_where_the_service_has_none(door: Door,
     until(lambda: logs.describe_log_groups(logGroupNamePrefix="by-")["logGroups"], what="the log group")
 
 
+@pytest.mark.parametrize(
+    "arn, given, action",
+    [
+        ("s3:putObject", {"Bucket": "objects", "Key": "k", "Body": "aGVsbG8=", "ContentType": "text/plain"}, "s3:PutObject"),
+        ("s3:putObject", {"Bucket": "objects", "Key": "k", "Body": "aGVsbG8=", "ServerSideEncryption": "AES256"}, "s3:PutObject"),
+    ],
+)
+def test_an_object_is_written(door: Door, scheduler: Any, arn: str, given: dict[str, Any], action: str) -> None:
+    """Members that stand in headers on the wire, and a body that is staged."""
+    role(door, "Writer", action)
+    s3 = door.client("s3")
+    s3.create_bucket(Bucket="objects")
+    target = {"Arn": f"arn:aws:scheduler:::aws-sdk:{arn}", "RoleArn": ROLE.replace("Schedules", "Writer"), "Input": json.dumps(given)}
+    create(scheduler, Target=target)
+    until(lambda: s3.list_objects_v2(Bucket="objects").get("Contents"), what="the object")
+    assert s3.get_object(Bucket="objects", Key="k")["Body"].read() == b"hello"
+
+
 def test_a_schedule_goes_on_after_a_restart(tmp_path: Path) -> None:
     with InProcessCloud(tmp_path, clock=SystemClock(pace=600)) as cloud:
         door = Door(cloud)
@@ -271,6 +289,7 @@ SDK = "arn:aws:scheduler:::aws-sdk:"
         ({"Target": {"Arn": SDK + "ssm:getParameter", "RoleArn": ROLE}}, "ValidationException", "read-only actions are not supported"),
         ({"Target": {"Arn": SDK + "ssm:flyAway", "RoleArn": ROLE}}, "ValidationException", "no such service or action"),
         ({"Target": {"Arn": SDK + "ssm:createOpsItem", "RoleArn": ROLE}}, "NotImplemented", "ssm:CreateOpsItem"),
+        ({"Target": put("/p", Tier="Advanced", Policies="[]", Nope=1)}, "NotImplemented", "Nope"),
         ({"Target": {"Arn": SDK + "sagemaker:createModel", "RoleArn": ROLE}}, "NotImplemented", "sagemaker:CreateModel"),
         ({"Target": {"Arn": f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/c", "RoleArn": ROLE}}, "NotImplemented", "a target of ecs"),
         ({"Target": {"Arn": BUS, "RoleArn": ROLE}}, "ValidationException", "EventBridgeParameters must be specified"),

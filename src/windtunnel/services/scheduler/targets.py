@@ -151,7 +151,7 @@ def arguments(service: str, operation: str, given: str) -> dict[str, Any]:
 
 
 def _renamer(model: ServiceModel, operation: OperationModel) -> Callable[[Any], Any]:
-    """Members by the model's names: the Scheduler takes them with a capital, also where the service does not."""
+    """Members as the decoder takes them, by their names on the wire: the Scheduler takes the SDKs' names, with a capital."""
 
     def along(value: Any, ref: Ref) -> Any:
         shape = model.shape(ref.shape)
@@ -169,7 +169,11 @@ def _renamer(model: ServiceModel, operation: OperationModel) -> Callable[[Any], 
         named: dict[str, Any] = {}
         for key, each in value.items():
             name = next((known for known in (key, key[:1].lower() + key[1:], key[:1].upper() + key[1:]) if known in members), key)
-            named[name] = along(each, members[name]) if name in members else each
+            ref = members.get(name)
+            if ref is None:
+                named[key] = each
+            else:
+                named[ref.location_name or name] = along(each, ref)
         return named
 
     return lambda value: structure(value, operation.input_shape.members)

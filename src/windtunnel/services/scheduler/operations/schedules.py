@@ -21,7 +21,7 @@ from windtunnel.services.scheduler.lookups import (
     the_schedule,
 )
 from windtunnel.services.scheduler.model import DEFAULT_GROUP, SERVICE, Schedule, group_arn, schedule_arn, timing, zone_of
-from windtunnel.services.scheduler.targets import TEMPLATES, UNIVERSAL, is_json, universal
+from windtunnel.services.scheduler.targets import TEMPLATES, UNIVERSAL, arguments, is_json, universal
 
 WRITTEN = (
     "Name GroupName ClientToken ScheduleExpression ScheduleExpressionTimezone StartDate EndDate State ActionAfterCompletion"
@@ -110,9 +110,10 @@ def check_window(window: dict[str, Any]) -> int:
 def check_target(ctx: Context, group: str, target: dict[str, Any]) -> None:
     """Raise AWS's error for a target that is wrong, 501 for one that does not run here."""
     if target["Arn"].startswith(UNIVERSAL):
-        universal(target["Arn"])
+        service, operation = universal(target["Arn"])
         if not is_json(target.get("Input", "{}")):
             raise invalid("Invalid RequestJson provided. Reason: the input is not well-formed JSON.")
+        _check_members(service, operation, target.get("Input", "{}"))
     else:
         _check_template(ctx, target)
     _check_parameters(target)
@@ -123,6 +124,15 @@ def check_target(ctx: Context, group: str, target: dict[str, Any]) -> None:
         ctx.assuming(target["RoleArn"], "aws-scheduler", SERVICE, group_arn(ctx.scope, group))
     except AwsError as error:
         raise invalid("The execution role you provide must allow AWS EventBridge Scheduler to assume the role.") from error
+
+
+def _check_members(service: str, operation: str, given: str) -> None:
+    """What the operation does not run is refused now; what it calls invalid is its own to say, at each invocation, as on AWS."""
+    try:
+        arguments(service, operation, given)
+    except AwsError as error:
+        if error.status == 501:
+            raise
 
 
 def _check_template(ctx: Context, target: dict[str, Any]) -> None:
