@@ -20,7 +20,7 @@ from windtunnel.kernel.clock import FixedClock
 from windtunnel.kernel.errors import AwsError
 
 VISIBILITY, DEDUPLICATION = 10, 300
-GROUPS = ("a", "b", "c")
+GROUPS = ("a", "b")
 
 
 @dataclass
@@ -172,7 +172,7 @@ def refused(action: Any) -> None:
         raise AssertionError("a receipt that has ended was taken")
 
 
-FEW = settings(max_examples=15, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=40, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck))
 TestStandard = QueueMachine.TestCase
 TestStandard.settings = FEW
 TestFifo = FifoMachine.TestCase

@@ -95,6 +95,8 @@ def _sending_key(ctx: Context, queue: Queue) -> tuple[Any, str]:
     found = _keys(ctx).get(ctx.principal.identity, name, ctx.now)
     if found is None:
         made = _kms(ctx, queue.arn, "GenerateDataKey", key_id=queue.kms_key, key_spec="AES_256")
+        # A sender must be able to open what it seals, or SQS would take a message that its own sender may not have (kms:Decrypt).
+        _kms(ctx, queue.arn, "Decrypt", ciphertext_blob=made["CiphertextBlob"])
         wrapped = b64encode(made["CiphertextBlob"]).decode()
         found = _keys(ctx).keep(ctx.principal.identity, name, made["Plaintext"], wrapped, _until(ctx, queue))
     return found
