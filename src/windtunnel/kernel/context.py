@@ -115,7 +115,7 @@ class Caller(Protocol):
 class Context:
     """One per handler run. Fields are plain: a handler reads them, tests build them."""
 
-    __slots__ = ("tx", "scope", "principal", "clock", "ids", "request", "cause", "cloud", "via", "_now")
+    __slots__ = ("tx", "scope", "principal", "clock", "ids", "request", "cause", "cloud", "via", "found", "_now")
 
     def __init__(
         self,
@@ -138,6 +138,8 @@ class Context:
         self.cause = cause
         self.via = via
         """The services through which the principal's own call has come here, first to last (`("s3",)`); empty for a direct call."""
+        self.found: dict[Any, Any] = {}
+        """What `authorize` has read and its handler takes out again, so that it is read once a call."""
         self._now: float | None = None
 
     @property

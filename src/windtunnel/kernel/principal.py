@@ -9,7 +9,7 @@ import msgspec
 PrincipalKind = Literal["root", "user", "assumed-role", "federated-user", "service", "anonymous"]
 
 
-class Principal(msgspec.Struct, frozen=True):
+class Principal(msgspec.Struct, frozen=True, cache_hash=True):
     """An authenticated caller.
 
     arn: the caller's ARN (`arn:aws:sts::A:assumed-role/R/s` for sessions; `codebuild.amazonaws.com` for a service).

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import msgspec
 
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import AwsError
+from windtunnel.kernel.principal import Principal
 from windtunnel.kernel.scope import Arn
 from windtunnel.kernel.trail import trail
 from windtunnel.services.sns.envelope import Note, notification, queue_attributes, shown_attributes, signed_text, unsubscribe_link
@@ -89,6 +90,12 @@ def _raw_to_queue(ctx: Context, subscription: Subscription, note: Note) -> None:
     send(ctx, note.topic, subscription.endpoint, note.text("sqs"), queue_attributes(note), note)
 
 
+@lru_cache(maxsize=1024)
+def _sns(account: str, topic: str) -> Principal:
+    """SNS acting for a topic, as `ctx.as_service` has it; kept, for it is asked for with each message."""
+    return Principal.service(SERVICE, account, topic)
+
+
 def send(ctx: Context, topic: str, queue: str, body: str, attributes: dict[str, dict[str, Any]], note: Note) -> None:
     """Into a queue, as SNS: the queue's policy decides."""
     arn = Arn.parse(queue)
@@ -99,7 +106,7 @@ def send(ctx: Context, topic: str, queue: str, body: str, attributes: dict[str, 
         args["message_group_id"] = note.group
     if arn.resource.endswith(".fifo"):
         args["message_deduplication_id"] = note.dedup
-    service = ctx.as_service(SERVICE, topic)
+    service = ctx.acting(_sns(ctx.scope.account, topic))
     if (arn.account, arn.region) != (ctx.scope.account, ctx.scope.region):
         service = service.in_scope(arn.account, arn.region)
     url = f"/{arn.account}/{arn.resource}"

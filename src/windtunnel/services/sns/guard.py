@@ -22,7 +22,8 @@ def find_topic(ctx: Context, arn: str) -> Topic | None:
 
 
 def the_topic(ctx: Context, arn: str) -> Topic:
-    topic = find_topic(ctx, arn)
+    """The topic; NotFound. To a handler the one that its authorization has found."""
+    topic: Topic | None = ctx.found.pop(arn, None) or find_topic(ctx, arn)
     if topic is None:
         raise AwsError("NotFound", "Topic does not exist")
     return topic
@@ -60,9 +61,16 @@ def need(ctx: Context, topic: Topic, action: str, context: Mapping[str, Any] | N
 
 def on_topic(action: str) -> Authorize:
     def authorize(ctx: Context, topic_arn: str, **_: Any) -> list[Need]:
-        return [need(ctx, the_topic(ctx, topic_arn), action)]
+        return [need(ctx, looked_up(ctx, topic_arn), action)]
 
     return authorize
+
+
+def looked_up(ctx: Context, arn: str) -> Topic:
+    """As the_topic, for an authorization: always read, and kept for the handler."""
+    ctx.found.pop(arn, None)
+    topic = ctx.found[arn] = the_topic(ctx, arn)
+    return topic
 
 
 def on_resource(action: str) -> Authorize:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
 from windtunnel.kernel.context import Context
@@ -35,7 +35,16 @@ class Signer(Record, kw_only=True):
         return self.use
 
 
-_LOADED: WeakKeyDictionary[Any, dict[str, tuple[Any, str]]] = WeakKeyDictionary()
+class Loaded(NamedTuple):
+    """A key that is ready to sign: its certificate's id, the padding, and the digest of each SignatureVersion."""
+
+    key: Any
+    id: str
+    padding: Any
+    digests: dict[str, Any]
+
+
+_LOADED: WeakKeyDictionary[Any, dict[str, Loaded]] = WeakKeyDictionary()
 
 
 def make(ctx: Context) -> list[dict[str, str]]:
@@ -80,25 +89,26 @@ def _made(ctx: Context, use: Use) -> dict[str, str]:
 
 def sign(ctx: Context, use: Use, text: bytes, version: str) -> tuple[str, str]:
     """(signature in base64, SigningCertURL). version: "1" is SHA-1, "2" SHA-256."""
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import padding
-
-    key, identifier = _loaded(ctx, use)
-    signature = key.sign(text, padding.PKCS1v15(), hashes.SHA256() if version == "2" else hashes.SHA1())
-    return b64encode(signature).decode(), f"{ctx.cloud.endpoint}/SimpleNotificationService-{identifier}.pem"
+    loaded = _loaded(ctx, use)
+    signature = loaded.key.sign(text, loaded.padding, loaded.digests[version])
+    return b64encode(signature).decode(), f"{ctx.cloud.endpoint}/SimpleNotificationService-{loaded.id}.pem"
 
 
-def _loaded(ctx: Context, use: Use) -> tuple[Any, str]:
-    held = _LOADED.setdefault(ctx.cloud, {})
+def _loaded(ctx: Context, use: Use) -> Loaded:
+    held = _LOADED.get(ctx.cloud)
+    if held is None:
+        held = _LOADED[ctx.cloud] = {}
     found = held.get(use)
     if found is None:
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric import padding
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
         signer = ctx.tx.get(Signer, use)
         if signer is None:
             raise RuntimeError("a topic was made without the keys that sign its messages")
-        private = ctx.cloud.part("sealer").unseal(b64decode(signer.key_sealed), _PURPOSE)
-        found = held[use] = (load_pem_private_key(private, None), signer.id)
+        private = load_pem_private_key(ctx.cloud.part("sealer").unseal(b64decode(signer.key_sealed), _PURPOSE), None)
+        found = held[use] = Loaded(private, signer.id, padding.PKCS1v15(), {"1": hashes.SHA1(), "2": hashes.SHA256()})
     return found
 
 

@@ -17,7 +17,12 @@ from windtunnel.services.sqs.words import no_such_queue
 
 
 def the_queue(ctx: Context, url: str) -> Queue:
-    """The queue behind a URL, in whatever account; QueueDoesNotExist."""
+    """The queue behind a URL, in whatever account; QueueDoesNotExist. To a handler the one that its authorization has found."""
+    found: Queue | None = ctx.found.pop(url, None)
+    return found if found is not None else find_queue(ctx, url)
+
+
+def find_queue(ctx: Context, url: str) -> Queue:
     account, name = address(url, ctx.scope.account)
     if not account:
         raise AwsError("InvalidAddress", f"The address {url} is not valid for this endpoint.")
@@ -53,7 +58,8 @@ def need(queue: Queue, action: str, context: Mapping[str, Any] | None = None, *,
 
 def on_queue(action: str, *, shared: bool = True) -> Authorize:
     def authorize(ctx: Context, queue_url: str, **_: Any) -> list[Need]:
-        return [need(the_queue(ctx, queue_url), action, shared=shared)]
+        queue = ctx.found[queue_url] = find_queue(ctx, queue_url)
+        return [need(queue, action, shared=shared)]
 
     return authorize
 

@@ -6,13 +6,13 @@ from typing import Any
 
 from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.registry import writes
-from windtunnel.services.sns.guard import at_home, need, the_topic
+from windtunnel.services.sns.guard import at_home, looked_up, need, the_topic
 from windtunnel.services.sns.model import EndedSubscription, Subscription, invalid
 
 
 def on_confirm(ctx: Context, topic_arn: str, **_: Any) -> list[Need]:
     """The link in a confirmation is followed without a signature."""
-    return [] if ctx.principal.kind == "anonymous" else [need(ctx, the_topic(ctx, topic_arn), "ConfirmSubscription")]
+    return [] if ctx.principal.kind == "anonymous" else [need(ctx, looked_up(ctx, topic_arn), "ConfirmSubscription")]
 
 
 @writes("sns", "ConfirmSubscription", authorize=on_confirm, acts="TopicArn Token AuthenticateOnUnsubscribe")

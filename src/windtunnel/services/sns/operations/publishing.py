@@ -8,7 +8,7 @@ from typing import Any
 from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.registry import writes
-from windtunnel.services.sns.guard import need, on_topic, the_topic
+from windtunnel.services.sns.guard import looked_up, need, on_topic, the_topic
 from windtunnel.services.sns.model import invalid
 from windtunnel.services.sns.publishing import MAX_BYTES, Message, publish, size_of
 
@@ -35,7 +35,7 @@ def target(topic_arn: str | None, target_arn: str | None) -> str:
 
 
 def on_publish(ctx: Context, topic_arn: str | None = None, target_arn: str | None = None, **_: Any) -> list[Need]:
-    return [need(ctx, the_topic(ctx, target(topic_arn, target_arn)), "Publish")]
+    return [need(ctx, looked_up(ctx, target(topic_arn, target_arn)), "Publish")]
 
 
 @writes("sns", "Publish", authorize=on_publish, acts=f"TopicArn TargetArn {_message('')}")

@@ -12,7 +12,7 @@ from windtunnel.kernel.registry import reads, writes
 from windtunnel.kernel.scope import Arn
 from windtunnel.services.sns.envelope import CONFIRMATION, FAREWELL
 from windtunnel.services.sns.filters import check_filter
-from windtunnel.services.sns.guard import at_home, need, on_subscription, the_subscription, the_topic
+from windtunnel.services.sns.guard import at_home, looked_up, need, on_subscription, the_subscription, the_topic
 from windtunnel.services.sns.model import (
     EndedSubscription,
     Subscription,
@@ -29,7 +29,7 @@ _MAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}\Z")
 
 def on_subscribe(ctx: Context, topic_arn: str, protocol: str, endpoint: str | None = None, **_: Any) -> list[Need]:
     context = {"sns:Protocol": protocol} | ({"sns:Endpoint": endpoint} if endpoint else {})
-    return [need(ctx, the_topic(ctx, topic_arn), "Subscribe", context)]
+    return [need(ctx, looked_up(ctx, topic_arn), "Subscribe", context)]
 
 
 @writes("sns", "Subscribe", authorize=on_subscribe, acts="TopicArn Protocol Endpoint Attributes{} ReturnSubscriptionArn")

@@ -11,7 +11,7 @@ from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
 from windtunnel.services.sns import signing
-from windtunnel.services.sns.guard import at_home, find_topic, need, on_topic, request_tags, tag_map, the_topic
+from windtunnel.services.sns.guard import at_home, find_topic, looked_up, need, on_topic, request_tags, tag_map, the_topic
 from windtunnel.services.sns.jobs import topic_gone
 from windtunnel.services.sns.model import Subscription, Topic, check_topic_attribute, check_topic_name, invalid
 
@@ -110,7 +110,7 @@ def set_topic_attributes(ctx: Context, topic_arn: str, attribute_name: str, attr
 
 
 def on_protected(ctx: Context, resource_arn: str, **_: Any) -> list[Need]:
-    return [need(ctx, the_topic(ctx, resource_arn), "GetDataProtectionPolicy")]
+    return [need(ctx, looked_up(ctx, resource_arn), "GetDataProtectionPolicy")]
 
 
 @reads("sns", "GetDataProtectionPolicy", authorize=on_protected, acts="ResourceArn")

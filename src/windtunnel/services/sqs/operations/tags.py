@@ -6,14 +6,14 @@ from typing import Any
 
 from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.registry import reads, writes
-from windtunnel.services.sqs.guard import need, on_queue, request_tags, save, the_queue
+from windtunnel.services.sqs.guard import find_queue, need, on_queue, request_tags, save, the_queue
 from windtunnel.services.sqs.words import invalid
 
 MAX_TAGS = 50
 
 
 def on_tags(ctx: Context, queue_url: str, tags: dict[str, str], **_: Any) -> list[Need]:
-    return [need(the_queue(ctx, queue_url), "TagQueue", request_tags(tags), shared=False)]
+    return [need(find_queue(ctx, queue_url), "TagQueue", request_tags(tags), shared=False)]
 
 
 @writes("sqs", "TagQueue", authorize=on_tags, acts="QueueUrl Tags{}")
@@ -27,7 +27,7 @@ def tag_queue(ctx: Context, queue_url: str, tags: dict[str, str]) -> Reply:
 
 
 def on_tag_keys(ctx: Context, queue_url: str, tag_keys: list[str], **_: Any) -> list[Need]:
-    return [need(the_queue(ctx, queue_url), "UntagQueue", {"aws:TagKeys": tag_keys}, shared=False)]
+    return [need(find_queue(ctx, queue_url), "UntagQueue", {"aws:TagKeys": tag_keys}, shared=False)]
 
 
 @writes("sqs", "UntagQueue", authorize=on_tag_keys, acts="QueueUrl TagKeys[]")
