@@ -44,6 +44,8 @@ class HttpEdge:
         self._core = core
         self._gateways = gateways
         self._hosts = hosts
+        self._seen: str | None = None
+        """The name that was found to be ours last."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -71,8 +73,13 @@ class HttpEdge:
 
     def _unheard(self, request: Request, scope: Scope) -> AwsError | None:
         """Why a request is not even looked at; None for nearly all."""
-        host = request.head.get("host", "")
-        if not is_ours(host, self._hosts):
+        head = request.head
+        host = head.get("host", "")
+        if host == self._seen and "origin" not in head and "sec-fetch-site" not in head:  # nearly all
+            return None
+        if is_ours(host, self._hosts):
+            self._seen = host
+        else:
             if host:
                 words = (
                     f"{host[:128]} is not a name of this cloud. Use {self._core.endpoint}, or start it with WINDTUNNEL_HOSTS={host[:128]}."
@@ -80,7 +87,7 @@ class HttpEdge:
                 return AwsError("MisdirectedRequest", words, status=421)
             if scope.get("http_version", "1.1") != "1.0":
                 return AwsError("InvalidRequest", "The request has no Host header.", status=400)
-        if is_foreign(request.head) and not may_from_elsewhere(request.method, request.raw_query, request.head):
+        if is_foreign(head) and not may_from_elsewhere(request.method, request.raw_query, head):
             return AwsError("CrossOriginRequest", "A web page of another origin may not do this without a signature.", status=403)
         return None
 
