@@ -157,6 +157,17 @@ def test_pages_hold_each_event_once_newest_first(door: Door) -> None:
     assert seen == [f"g{nth}" for nth in reversed(range(7))]
 
 
+def test_a_search_that_looks_at_much_answers_with_a_token_and_goes_on(door: Door, cloud: InProcessCloud) -> None:
+    door.client("logs").create_log_group(logGroupName="oldest")
+    for _ in range(40):
+        filler = b'{"who":{},"notes":[]}' + b" " * (2 << 20)
+        cloud.write(lambda ctx, body=filler: ctx.tx.append_audit(int(ctx.now * 1e6), body))  # type: ignore[misc]
+    client, asked = door.client("cloudtrail"), by("ResourceName", "oldest")
+    first = client.lookup_events(**asked)
+    assert first["Events"] == [] and first["NextToken"]
+    assert [event["EventName"] for event in client.lookup_events(**asked, NextToken=first["NextToken"])["Events"]] == ["CreateLogGroup"]
+
+
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [

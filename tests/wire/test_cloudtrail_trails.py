@@ -210,6 +210,45 @@ def test_a_log_group_gets_the_events_by_the_trails_role(door: Door) -> None:
     assert until(seen) == ["ann"]
 
 
+def test_a_topic_is_told_of_each_file_and_a_key_seals_it(door: Door) -> None:
+    sns, sqs, trail = door.client("sns"), door.client("sqs"), door.client("cloudtrail")
+    topic = sns.create_topic(Name="files")["TopicArn"]
+    with pytest.raises(ClientError, match="InsufficientSnsTopicPolicyException"):
+        trail.create_trail(Name="all", S3BucketName="trails", SnsTopicName="files")
+    service = {"Service": "cloudtrail.amazonaws.com"}
+    publish = {"Effect": "Allow", "Principal": service, "Action": "sns:Publish", "Resource": topic}
+    sns.set_topic_attributes(
+        TopicArn=topic, AttributeName="Policy", AttributeValue=json.dumps({"Version": "2012-10-17", "Statement": [publish]})
+    )
+    queue = sqs.create_queue(QueueName="files")["QueueUrl"]
+    arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:files"
+    send = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn}
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [send]})})
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
+
+    kms = door.client("kms")
+    refused = kms.create_key()["KeyMetadata"]["Arn"]
+    with pytest.raises(ClientError, match="InsufficientEncryptionPolicyException"):
+        trail.create_trail(Name="all", S3BucketName="trails", KmsKeyId=refused)
+    root = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*", "Resource": "*"}
+    use = {"Effect": "Allow", "Principal": service, "Action": ["kms:GenerateDataKey*", "kms:DescribeKey"], "Resource": "*"}
+    key = kms.create_key(Policy=json.dumps({"Version": "2012-10-17", "Statement": [root, use]}))["KeyMetadata"]["Arn"]
+    logging(door, SnsTopicName="files", KmsKeyId=key)
+    door.client("logs").create_log_group(logGroupName="g")
+    told: list[str] = []
+
+    def file_is_named() -> bool:
+        told.extend(message["Body"] for message in sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", []))
+        return any("s3ObjectKey" in body for body in told)
+
+    until(file_is_named, what="the topic is told of a file")
+    assert "CloudTrail validation message." in told
+    said = json.loads(next(body for body in told if "s3ObjectKey" in body))
+    head = door.client("s3").head_object(Bucket=said["s3Bucket"], Key=said["s3ObjectKey"][0])
+    assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", key)
+    assert trail.get_trail_status(Name="all")["LatestNotificationTime"]
+
+
 def test_eventbridge_gets_the_writes_that_a_rule_asks_for(door: Door) -> None:
     logging(door)
     events, logs, sqs = door.client("events"), door.client("logs"), door.client("sqs")

@@ -1,6 +1,6 @@
 """LookupEvents: the management events of the last 90 days, newest first.
 
-Invariant: an answer costs what it looks at: rows whose bytes cannot hold what is sought are not decoded, and one call looks at MAX_ROWS at most.
+Invariant: an answer costs what it looks at: rows whose bytes cannot hold what is sought are not decoded, and one call looks at MAX_BYTES at most.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from windtunnel.services.cloudtrail.retention import KEPT_SECONDS
 service_rules("cloudtrail", ServiceRules(validation_code="InvalidParameterException"))
 
 MAX_RESULTS = 50
-ROWS_AT_ONCE = 64
-MAX_ROWS = 20_000
+ROWS_AT_ONCE = 16
+MAX_BYTES = 64 << 20
 LATE = 120_000_000
 """Microseconds: a row is written at most this long after the calls that it notes."""
 KEYS = ("EventId", "EventName", "ReadOnly", "Username", "ResourceType", "ResourceName", "EventSource", "AccessKeyId")
@@ -78,7 +78,7 @@ def lookup_events(
 def _newest_first(
     ctx: Context, place: Place | None, oldest: float, newest: float, needle: bytes
 ) -> Iterator[tuple[int, int, tuple[Note | None, Caller | None]]]:
-    """(row, place within it, event); the last one is (row, 0, nothing) when MAX_ROWS were looked at and there may be more."""
+    """(row, place within it, event); the last one is (row, 0, nothing) when MAX_BYTES were looked at and there may be more."""
     before = place.seq + 1 if place is not None else 1 << 62 if newest == float("inf") else int(newest * 1e6) + LATE
     looked = 0
     while rows := ctx.tx.read_audit(after=int(oldest * 1e6) - 1, before=before, limit=ROWS_AT_ONCE, newest_first=True):
@@ -91,8 +91,8 @@ def _newest_first(
                 if nth >= passed:
                     yield seq, nth, (note, group.who[note.who])
         before = rows[-1][0]
-        looked += len(rows)
-        if looked >= MAX_ROWS:
+        looked += sum(len(body) for _, body in rows)
+        if looked >= MAX_BYTES:
             yield before - 1, 0, (None, None)
             return
 
