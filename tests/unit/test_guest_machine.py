@@ -304,6 +304,15 @@ EVENTS: list[Callable[[Machine, float], list[Action]]] = [
 ]
 
 
+def test_a_restart_during_a_reload_answers_the_reload() -> None:
+    m = machine("ExecStart=/bin/a", "ExecReload=/bin/r", "ExecStop=/bin/s")
+    m.start(0.0)
+    m.spawned(100, True, 0.0)
+    m.reload(0.1)
+    m.spawned(101, False, 0.1)
+    assert Settled("reload", False) in m.restart(0.2)
+
+
 @given(
     lines=st.sampled_from(
         [

@@ -122,7 +122,7 @@ class Machine:
         if self.sub in ("dead", "failed", "auto-restart"):
             return self.start(now)
         # Whoever waits for an earlier start is answered when this one has settled.
-        actions: list[Action] = [action for action in self.stop(now) if not isinstance(action, Settled)]
+        actions: list[Action] = [action for action in self.stop(now) if not (isinstance(action, Settled) and action.kind == "start")]
         self._start_again = True
         return actions
 

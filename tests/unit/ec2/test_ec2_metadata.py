@@ -212,6 +212,9 @@ class Hands:
     def now(self) -> float:
         return self.at
 
+    def monotonic(self) -> float:
+        return self.at
+
     def paced(self, seconds: float) -> float:
         return seconds
 
