@@ -398,3 +398,19 @@ def test_a_bucket_takes_its_settings_with_it(cloud: InProcessCloud) -> None:
     s3(cloud, "CreateBucket")
     assert refused(cloud, "GetBucketCors") == "NoSuchCORSConfiguration"
     assert refused(cloud, "GetBucketLifecycleConfiguration") == "NoSuchLifecycleConfiguration"
+
+
+def test_an_accounts_block_holds_for_all_its_buckets(cloud: InProcessCloud) -> None:
+    opened(cloud)
+    put(cloud, "open", acl="public-read")
+    every = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
+    cloud.api("s3control", "PutPublicAccessBlock", account_id=ACCOUNT, public_access_block_configuration=every)
+    assert cloud.api("s3control", "GetPublicAccessBlock", account_id=ACCOUNT) == {"PublicAccessBlockConfiguration": every}
+    assert refused(cloud, "GetObject", key="open", principal=NOBODY) == "AccessDenied"
+    assert refused(cloud, "PutObject", key="k", body=b"", acl="public-read") == "AccessDenied"
+    public = POLICY.replace('{"AWS":"210987654321"}', '"*"')
+    assert refused(cloud, "PutBucketPolicy", policy=public) == "AccessDenied"
+    cloud.api("s3control", "DeletePublicAccessBlock", account_id=ACCOUNT)
+    assert s3(cloud, "GetObject", key="open", principal=NOBODY)["ContentLength"] == 1
+    with pytest.raises(AwsError, match="NoSuchPublicAccessBlockConfiguration"):
+        cloud.api("s3control", "GetPublicAccessBlock", account_id=ACCOUNT)

@@ -34,7 +34,8 @@ ELSEWHERE = {
         "PutBucketNotification",
         "GetBucketLifecycle",
         "GetBucketNotification",
-    }
+    },
+    "s3control": {"CreateBucket"},  # of an outpost
 }
 # boto3 patches S3's model: Expires, a string in the file, is given and sent as a date.
 PATCHED = {"Expires"}
@@ -76,6 +77,8 @@ def value(service: ServiceModel, ref: Ref, depth: int) -> st.SearchStrategy[Any]
         return st.dictionaries(PLAIN, value(service, shape.value, depth + 1), min_size=1, max_size=3)
     if shape.enum:
         return st.sampled_from(shape.enum)
+    if ref.host_label:
+        return st.just("123456789012")
     if ref.location in ("header", "uri"):
         return _in_head(shape.type)
     return _scalar(shape.type)
@@ -110,6 +113,7 @@ def structure(draw: st.DrawFn, service: ServiceModel, name: str, depth: int) -> 
         chosen = [*shape.required, *draw(st.lists(st.sampled_from(optional), max_size=5, unique=True))]
     if shape.payload and depth == 0 and not service.shape(shape.members[shape.payload].shape).streaming:
         chosen.append(shape.payload)
+    chosen += [member for member, ref in shape.members.items() if ref.host_label]
     return {member: draw(value(service, shape.members[member], depth + 1)) for member in dict.fromkeys(chosen)}
 
 

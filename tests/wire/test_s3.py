@@ -353,3 +353,12 @@ def test_everybody_reads_what_a_public_policy_opens(door: Door, s3: Any) -> None
     s3.put_public_access_block(Bucket="box", PublicAccessBlockConfiguration={"RestrictPublicBuckets": True})
     assert unsigned() == 403
     assert s3.get_object(Bucket="box", Key="k")["Body"].read() == b"x"
+
+
+def test_s3_control_is_told_from_s3_by_its_account(door: Door) -> None:
+    control = door.client("s3control")
+    account = door.client("sts").get_caller_identity()["Account"]
+    assert code(control.get_public_access_block, AccountId=account) == "NoSuchPublicAccessBlockConfiguration"
+    control.put_public_access_block(AccountId=account, PublicAccessBlockConfiguration={"BlockPublicAcls": True})
+    assert control.get_public_access_block(AccountId=account)["PublicAccessBlockConfiguration"]["BlockPublicAcls"] is True
+    assert code(control.get_public_access_block, AccountId="999999999999") == "AccessDenied"

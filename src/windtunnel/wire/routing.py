@@ -161,6 +161,9 @@ class Router:
 
     def _by_rest(self, service: str | None, method: str, host: str, raw_path: str, raw_query: str, headers: Mapping[str, str]) -> Route:
         rest = self._rest_services.get(service or "s3", ())
+        if len(rest) > 1 and "x-amz-account-id" in headers:
+            # S3 Control is signed for as S3 is; only its requests name an account in a header.
+            rest = sorted(rest, key=lambda found: found[0] == "s3")
         if not rest:
             names = self._by_signing.get(service or "s3", [])
             if service is None:

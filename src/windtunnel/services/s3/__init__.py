@@ -4,6 +4,7 @@ from windtunnel.kernel.registry import ServiceRules, service_rules
 from windtunnel.services.s3 import operations as operations
 from windtunnel.services.s3 import sweep as sweep
 
+service_rules("s3control", ServiceRules(validation_code="InvalidRequest", access_denied_code="AccessDenied"))
 service_rules(
     "s3",
     ServiceRules(

@@ -3,6 +3,7 @@
 from windtunnel.services.s3.operations import acls as acls
 from windtunnel.services.s3.operations import buckets as buckets
 from windtunnel.services.s3.operations import configuration as configuration
+from windtunnel.services.s3.operations import control as control
 from windtunnel.services.s3.operations import copying as copying
 from windtunnel.services.s3.operations import cors as cors
 from windtunnel.services.s3.operations import deleting as deleting
