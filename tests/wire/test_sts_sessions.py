@@ -283,7 +283,7 @@ def test_a_code_makes_a_session_that_policies_can_tell(door: Door, iam: Any, clo
     step = int(clock.now()) // STEP
     assert refusal(door.client("iam", keys).get_user)[0] == "AccessDenied", "a long-lived key has no code"
     without = keys_of(sts.get_session_token())
-    assert refusal(door.client("iam", without).get_user)[0] == "AccessDenied"
+    assert refusal(door.client("iam", without).get_user)[0] == "InvalidClientTokenId", "IAM takes no session without a code"
     code = code_at(seed, step + 1)
     session = keys_of(sts.get_session_token(SerialNumber=serial, TokenCode=code))
     assert door.client("iam", session).get_user()["User"]["UserName"] == "alice"
@@ -413,23 +413,24 @@ def test_a_session_policy_only_takes_away(door: Door, iam: Any) -> None:
 
 
 def test_a_federated_user_may_what_both_say(door: Door, iam: Any) -> None:
-    keys = user_keys(iam, "broker", allow("sts:GetFederationToken", "iam:ListUsers", "iam:ListRoles"))
+    keys = user_keys(iam, "broker", allow("sts:GetFederationToken", "s3:ListAllMyBuckets", "ssm:DescribeParameters", "iam:ListUsers"))
     sts = door.client("sts", keys)
-    reply = sts.get_federation_token(Name="carol", Policy=policy(allow("iam:ListUsers", "s3:*")))
+    reply = sts.get_federation_token(Name="carol", Policy=policy(allow("s3:ListAllMyBuckets", "logs:*", "iam:*")))
     assert reply["FederatedUser"] == {
         "FederatedUserId": f"{ACCOUNT}:carol",
         "Arn": f"arn:aws:sts::{ACCOUNT}:federated-user/carol",
     }
     carol = keys_of(reply)
     assert door.client("sts", carol).get_caller_identity()["Arn"] == f"arn:aws:sts::{ACCOUNT}:federated-user/carol"
-    assert door.client("iam", carol).list_users()["Users"]
-    assert refusal(door.client("iam", carol).list_roles)[0] == "AccessDenied"
-    assert refusal(door.client("s3", carol).list_buckets)[0] == "AccessDenied"
+    assert door.client("s3", carol).list_buckets()["Buckets"] == []
+    assert refusal(door.client("ssm", carol).describe_parameters)[0] == "AccessDeniedException", "the user may, the session may not"
+    assert refusal(door.client("logs", carol).describe_log_groups)[0] == "AccessDeniedException", "the session may, the user may not"
+    assert refusal(door.client("iam", carol).list_users)[0] == "InvalidClientTokenId", "IAM takes no federated user"
     nothing = keys_of(sts.get_federation_token(Name="dave"))
-    assert refusal(door.client("iam", nothing).list_users)[0] == "AccessDenied", "without a session policy there is nothing"
+    assert refusal(door.client("s3", nothing).list_buckets)[0] == "AccessDenied", "without a session policy there is nothing"
     assert refusal(door.client("sts", carol).get_federation_token, Name="eve")[0] == "AccessDenied"
     iam.delete_user_policy(UserName="broker", PolicyName="may")
-    assert refusal(door.client("iam", carol).list_users)[0] == "AccessDenied", "the user's own policies count at each call"
+    assert refusal(door.client("s3", carol).list_buckets)[0] == "AccessDenied", "the user's own policies count at each call"
 
 
 def test_a_bucket_grants_to_a_federated_user_by_name(door: Door, iam: Any) -> None:

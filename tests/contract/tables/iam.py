@@ -97,4 +97,5 @@ ACTIONS: dict[str, list[str]] = {
 ERRORS = {
     "InvalidParameterValue",  # a session tag that a role chain keeps; "Pass session tags in AWS STS"
     "PolicyNotAttachable",
+    "InvalidClientTokenId",  # a session that IAM does not take
 }

@@ -50,6 +50,8 @@ from windtunnel.services.iam.sessions import (
 
 CLOUD = "windtunnel"
 """The name of the service principal by which the cloud itself acts; it may do everything."""
+_OF_OTHERS = ("iam:PassRole", "iam:CreateServiceLinkedRole")
+"""IAM's actions that other services' operations ask for."""
 _GENERATIONS_KEPT = 4
 _ENTRIES_KEPT = 4096
 _SWEEP = 8
@@ -101,6 +103,8 @@ class StoreIdentity:
             return
         known = self._known(ctx.tx, principal)
         for need in needs:
+            if known.barred and need.action.startswith("iam:") and need.action not in _OF_OTHERS:
+                raise AwsError("InvalidClientTokenId", "The security token included in the request is invalid", status=403)
             request = Request(known.caller, need.action, need.resource, ContextKeys(ctx, need.context, need.account))
             policies = with_resource_policy(known.policies, need)
             decision = decide(request, policies)

@@ -28,15 +28,16 @@ _EVERYTHING = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"
 
 
 class Known:
-    """What one generation's records say of a principal. name: whose last use its calls are."""
+    """What one generation's records say of a principal. name: whose last use its calls are; barred: whether IAM does not hear it."""
 
-    __slots__ = ("caller", "name", "policies", "recorded")
+    __slots__ = ("barred", "caller", "name", "policies", "recorded")
 
-    def __init__(self, caller: Caller, policies: Policies, name: str = "", recorded: bool = False) -> None:
+    def __init__(self, caller: Caller, policies: Policies, name: str = "", recorded: bool = False, barred: bool = False) -> None:
         self.caller = caller
         self.policies = policies
         self.name = name
         self.recorded = recorded
+        self.barred = barred
 
 
 def look_up(tx: Tx, principal: Principal) -> Known:
@@ -59,7 +60,13 @@ def look_up(tx: Tx, principal: Principal) -> Known:
         session=_session(principal),
     )
     name = principal.access_key if principal.access_key.startswith("AKIA") else principal.identity
-    return Known(caller, policies, name, principal.kind in ("user", "assumed-role", "federated-user"))
+    return Known(caller, policies, name, principal.kind in ("user", "assumed-role", "federated-user"), _barred(principal))
+
+
+def _barred(principal: Principal) -> bool:
+    """IAM takes no session that GetFederationToken made, nor one of GetSessionToken without a code ("Compare AWS STS credentials")."""
+    own = principal.kind in ("user", "root") and principal.access_key.startswith("ASIA") and principal.mfa_at is None
+    return own or principal.kind == "federated-user"
 
 
 def entity_of(tx: Tx, principal: Principal) -> User | Role | None:
