@@ -9,7 +9,18 @@ import tempfile
 from collections.abc import Callable
 
 from botocore.exceptions import ClientError
-from requests_ import Call, Prepared, get_object, get_parameter, put_object, put_parameter, receive_message, send_message
+from requests_ import (
+    Call,
+    Prepared,
+    get_object,
+    get_parameter,
+    put_events,
+    put_log_events,
+    put_object,
+    put_parameter,
+    receive_message,
+    send_message,
+)
 from servers import Windtunnel
 
 CLIENTS, SECONDS, BAR = 64, 60, 10.0
@@ -41,6 +52,8 @@ def mix(at: Prepared) -> list[Call]:
         put_object,
         send_message,
         receive_message,
+        put_log_events,
+        put_events,
     ]
     calls = []
     for row in rows:

@@ -31,22 +31,16 @@ class LabCloud:
             raise RuntimeError("the cloud is not started")
         return self._process.pid
 
+    def command(self, port: int, tls_port: int) -> list[str]:
+        ports = ["--port", str(port), "--tls-port", str(tls_port)]
+        return [sys.executable, "-m", "windtunnel", "up", "--data", str(self.data), *ports]
+
     def start(self) -> None:
         """Return when it answers. Raises RuntimeError, with the end of its log, when it does not."""
-        command = [
-            sys.executable,
-            "-m",
-            "windtunnel",
-            "up",
-            "--data",
-            str(self.data),
-            "--port",
-            str(self._ports[0]),
-            "--tls-port",
-            str(self._ports[1]),
-        ]
         with self.log.open("ab") as log:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True)
+            process = subprocess.Popen(
+                self.command(*self._ports), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+            )
         self._process = process
         if process.stdout is None:
             raise RuntimeError("no standard output")
