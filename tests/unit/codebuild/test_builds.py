@@ -365,7 +365,7 @@ def test_only_builds_that_have_ended_are_deleted(lab: Lab) -> None:
         pytest.param("StartBuild", {"project_name": "app", "source_type_override": "GITHUB"}, "NotImplemented", id="GitHub is not built"),
         pytest.param(
             "StartBuild",
-            {"project_name": "app", "service_role_override": "arn:aws:iam::1:role/x"},
+            {"project_name": "app", "service_role_override": "arn:aws:iam::123456789012:role/x"},
             "InvalidInputException",
             id="a role that does not trust",
         ),

@@ -63,7 +63,9 @@ S3_SOURCE = {"type": "S3", "location": "bucket/key.zip"}
         pytest.param(
             {"secondary_sources": [{**S3_SOURCE, "sourceIdentifier": "a"}] * 2}, "InvalidInputException", "unique", id="one name twice"
         ),
-        pytest.param({"service_role": "arn:aws:iam::1:role/none"}, "InvalidInputException", "sts:AssumeRole on service role", id="no role"),
+        pytest.param(
+            {"service_role": "arn:aws:iam::123456789012:role/none"}, "InvalidInputException", "sts:AssumeRole on service role", id="no role"
+        ),
         pytest.param({"source": {"type": "GITHUB", "location": "x"}}, "NotImplemented", "source.type GITHUB", id="GitHub"),
         pytest.param(
             {"environment": {**PROJECT["environment"], "type": "ARM_CONTAINER"}}, "NotImplemented", "environment.type", id="another machine"
