@@ -15,6 +15,7 @@ from windtunnel.cli import main
 from windtunnel.commands import snapshot as command
 from windtunnel.commands.running import try_lock
 from windtunnel.store.blobs import INLINE_LIMIT
+from windtunnel.store.opening import SCHEMA_VERSION
 from windtunnel.upkeep import loading, snapshots
 from windtunnel.upkeep.layout import Refused
 from windtunnel.upkeep.trees import share
@@ -154,7 +155,7 @@ def test_a_newer_snapshot_is_refused_by_name(tmp_path: Path, root: Path) -> None
         fill(cloud)
     snapshots.save(tmp_path / "data", root, "a")
     manifest = root / "a" / snapshots.MANIFEST
-    manifest.write_text(manifest.read_text().replace('"schema":2', '"schema":99').replace('"version":"', '"version":"9.'))
+    manifest.write_text(manifest.read_text().replace(f'"schema":{SCHEMA_VERSION}', '"schema":99').replace('"version":"', '"version":"9.'))
     with pytest.raises(Refused, match=r"snapshot a was made by a newer Windtunnel \(9\."):
         load(root, "a", tmp_path / "other")
     assert list((tmp_path / "other").iterdir()) == []
