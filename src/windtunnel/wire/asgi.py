@@ -30,6 +30,8 @@ SMALL = 64 * 1024
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+Whole = Callable[[int, list[tuple[bytes, bytes]], bytes], bool]
+"""What the connection offers beside ASGI (`windtunnel.answer`): an answer at once; False when it has to be sent."""
 Gateway = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -69,6 +71,10 @@ class HttpEdge:
         if isinstance(answer, Events):
             await send_events(send, receive, answer)
             return
+        if isinstance(answer, tuple):
+            whole: Whole | None = scope.get("windtunnel.answer")
+            if whole is not None and whole(*answer):
+                return
         await _send_answer(send, answer, self._core, request)
 
     def _unheard(self, request: Request, scope: Scope) -> AwsError | None:

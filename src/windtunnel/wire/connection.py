@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 from email.utils import formatdate
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HEADER_RE, STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from windtunnel.wire.limits import MAX_HEADER_BYTES, MAX_HEADERS, MAX_TARGET, Patience
 
@@ -30,6 +30,66 @@ PATIENCE = Patience()
 @lru_cache(maxsize=2)
 def _date_header(now: int) -> list[tuple[bytes, bytes]]:
     return [(b"date", formatdate(now, usegmt=True).encode())]
+
+
+_CONTROLS = bytes({*range(0x20), 0x7F} - {0x09})
+_TOGETHER = 64 * 1024
+"""Up to here a body goes out in one piece with its head."""
+
+
+@lru_cache(maxsize=4096)
+def _header_name(name: bytes) -> bytes | None:
+    """As it is written, or None when no header may have that name."""
+    return None if HEADER_RE.search(name) else name.lower() + b": "
+
+
+def answer_whole(cycle: RequestResponseCycle, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
+    """Write an answer whose body is known in one go, which is what nearly all answers are; False when uvicorn has to send it, step by step:
+    to a client that does not read, with headers that say how the connection goes on, or with some that may not be sent at all."""
+    if cycle.response_started or cycle.flow.write_paused:
+        return False
+    if cycle.disconnected:
+        return True
+    without_body = cycle.scope["method"] == "HEAD" or status in (204, 304)
+    lines, count, length = [STATUS_LINE[status]], 2, None
+    for name, value in (*cycle.default_headers, *headers):
+        if name == b"content-length":
+            length = value
+        elif name in (b"connection", b"transfer-encoding"):
+            return False
+        written = _header_name(name)
+        if written is None:
+            return False
+        lines += (written, value, b"\r\n")
+        count += 1
+    if length is None:
+        if not without_body:
+            lines.append(b"content-length: %d\r\n" % len(body))
+            count += 1
+    elif not without_body and length != b"%d" % len(body):
+        return False
+    if not cycle.keep_alive:
+        lines.append(b"connection: close\r\n")
+        count += 1
+    lines.append(b"\r\n")
+    head = b"".join(lines)
+    # Every line ends in CR LF, and nothing else in a head is a control character.
+    if len(head) - len(head.translate(None, _CONTROLS)) != 2 * count:
+        return False
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
+    if without_body or not body:
+        cycle.transport.write(head)
+    elif len(body) <= _TOGETHER:
+        cycle.transport.write(head + body)
+    else:
+        cycle.transport.write(head)
+        cycle.transport.write(body)
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()
+    return True
 
 
 class Connection(HttpToolsProtocol):
@@ -145,6 +205,7 @@ class Connection(HttpToolsProtocol):
         # Clients whose clock is wrong set it right by this header.
         self.server_state.default_headers = _date_header(int(time.time()))
         super().on_headers_complete()
+        self.scope["windtunnel.answer"] = partial(answer_whole, self.cycle)  # type: ignore[typeddict-unknown-key]
 
     def _cancel_head_timer(self) -> None:
         if self._head_timer is not None:
