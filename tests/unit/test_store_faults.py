@@ -268,6 +268,11 @@ def waits(run: Run, name: str, seconds: float) -> None:
     run.tx("woken", lambda ctx: put(ctx, f"/{name}"))
 
 
+def parked(cloud: InProcessCloud, run_id: str) -> None:
+    """Its row says so, and the engine, which notes a moment later until when, has let go of it."""
+    until(lambda: state(cloud, run_id) == "parked" and not cloud.cloud.engine._driving, 10, "parked")
+
+
 def asked(cloud: InProcessCloud, run_id: str) -> None:
     cloud.cloud.engine.wake(run_id)
     until(lambda: not cloud.cloud.engine._driving, 10, "the run was looked at")
@@ -288,7 +293,7 @@ def test_a_wait_is_as_long_as_was_asked_for_whatever_the_clock_does(tmp_path: Pa
     times = Times()
     with InProcessCloud(tmp_path, clock=times.clock()) as cloud:
         cloud.write(lambda ctx: ctx.start_job("test.waits", "w", name="w", seconds=100.0))
-        until(lambda: state(cloud, "w") == "parked", 10, "parked")
+        parked(cloud, "w")
         times.wall += wall
         times.steady += steady
         asked(cloud, "w")
@@ -299,7 +304,7 @@ def test_a_clock_that_was_set_back_while_the_cloud_was_down_makes_no_wait_longer
     times = Times()
     with InProcessCloud(tmp_path, clock=times.clock()) as cloud:
         cloud.write(lambda ctx: ctx.start_job("test.waits", "w", name="w", seconds=100.0))
-        until(lambda: state(cloud, "w") == "parked", 10, "parked")
+        parked(cloud, "w")
     later = Times(times.wall - 86400)
     with InProcessCloud(tmp_path, clock=later.clock()) as cloud:
         asked(cloud, "w")
@@ -323,7 +328,7 @@ def test_a_jump_has_those_that_wait_looked_at_and_nothing_turns_in_circles(tmp_p
 
     with InProcessCloud(tmp_path, clock=times.clock(), boundary=boundary) as cloud:
         cloud.write(lambda ctx: ctx.start_job("test.waits", "w", name="w", seconds=100.0))
-        until(lambda: state(cloud, "w") == "parked", 10, "parked")
+        parked(cloud, "w")
         times.wall += 50
         until(lambda: passes[0] == 2, 10, "it was looked at after the jump")
         looks = [0]

@@ -205,7 +205,7 @@ class Connection(HttpToolsProtocol):
         # Clients whose clock is wrong set it right by this header.
         self.server_state.default_headers = _date_header(int(time.time()))
         super().on_headers_complete()
-        self.scope["windtunnel.answer"] = partial(answer_whole, self.cycle)  # type: ignore[typeddict-unknown-key]
+        self.scope["windtunnel.answer"] = (self.cycle.send, partial(answer_whole, self.cycle))  # type: ignore[typeddict-unknown-key]
 
     def _cancel_head_timer(self) -> None:
         if self._head_timer is not None:
