@@ -56,6 +56,10 @@ class InProcessCloud:
         self._thread.join(10)
         self.loop.close()
 
+    def settled(self) -> None:
+        """Every run waits or has ended: what it waits for is recorded, so that another cloud finds it."""
+        until(lambda: not self.cloud.engine._driving, what="no run is driven")
+
     def on_loop(self, action: Callable[[], T]) -> T:
         async def run() -> T:
             return action()

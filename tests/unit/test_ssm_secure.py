@@ -264,10 +264,12 @@ def test_a_parameter_expires_at_its_date_and_somebody_is_told_before(tmp_path: P
     policies = json.dumps([expiration(NOW + 10 * DAY), notification(3)])
     with InProcessCloud(tmp_path, clock=clock) as cloud:
         cloud.api("ssm", "PutParameter", name="/p", value="v", type="String", tier="Advanced", policies=policies)
+        cloud.settled()
     clock.advance(8 * DAY)
     with InProcessCloud(tmp_path, clock=clock) as cloud:
         until(lambda: statuses(cloud) == ["Pending", "Finished"], what="the notification")
         assert cloud.api("ssm", "GetParameter", name="/p")["Parameter"]["Value"] == "v"
+        cloud.settled()
     clock.advance(3 * DAY)
     with InProcessCloud(tmp_path, clock=clock) as cloud:
         until(lambda: cloud.api("ssm", "DescribeParameters")["Parameters"] == [], what="the parameter is gone")

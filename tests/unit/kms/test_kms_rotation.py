@@ -95,6 +95,7 @@ def test_a_disabled_key_is_rotated_when_it_is_enabled_again(tmp_path: Path) -> N
         key = cloud.api("kms", "CreateKey")["KeyMetadata"]["KeyId"]
         cloud.api("kms", "EnableKeyRotation", key_id=key)
         cloud.api("kms", "DisableKey", key_id=key)
+        cloud.settled()
     clock.advance(366 * DAY)
     with InProcessCloud(tmp_path, clock=clock) as cloud:
 
@@ -120,6 +121,7 @@ def test_imported_material_expires_at_its_date(tmp_path: Path) -> None:
         bring(kms, key, b"m" * 32, ExpirationModel="KEY_MATERIAL_EXPIRES", ValidTo=until_then)
         found = kms.describe_key(KeyId=key)["KeyMetadata"]
         assert (found["ExpirationModel"], found["ValidTo"].timestamp()) == ("KEY_MATERIAL_EXPIRES", pytest.approx(until_then, abs=0.01))
+        cloud.settled()
     clock.advance(DAY + 1)
     with InProcessCloud(tmp_path, clock=clock) as cloud:
         assert cloud.api("kms", "DescribeKey", key_id=key)["KeyMetadata"]["KeyState"] == "PendingImport"
