@@ -8,6 +8,7 @@ import time
 import urllib.request
 from base64 import b64decode
 from collections.abc import Iterator
+from hashlib import md5
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -182,6 +183,20 @@ def test_a_message_is_in_the_queue_when_publish_answers_and_its_signature_holds(
     assert fields["UnsubscribeURL"].endswith(f"?Action=Unsubscribe&SubscriptionArn={subscription.replace(':', '%3A')}")
     assert fields["SignatureVersion"] == version
     check_signature(cloud, fields)
+
+
+def test_a_message_is_signed_when_it_is_received_and_always_the_same(cloud: InProcessCloud, sns: Any, sqs: Any) -> None:
+    arn = topic(sns)
+    url, of_queue = queue(sqs, "q", arn)
+    subscribe(sns, arn, "sqs", of_queue)
+    sns.publish(TopicArn=arn, Message='"Signature":"' + "=" * 172 + '"', Subject="Greeting")
+    received = [sqs.receive_message(QueueUrl=url, VisibilityTimeout=0)["Messages"][0] for _ in range(3)]
+    assert len({message["Body"] for message in received}) == 1
+    for message in received:
+        assert message["MD5OfBody"] == md5(message["Body"].encode()).hexdigest()
+        fields = json.loads(message["Body"])
+        assert fields["Message"] == '"Signature":"' + "=" * 172 + '"'
+        check_signature(cloud, fields)
 
 
 def test_raw_delivery_is_the_message_itself_with_its_attributes(sns: Any, sqs: Any) -> None:

@@ -14,18 +14,20 @@ from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.principal import Principal
 from windtunnel.kernel.scope import Arn
 from windtunnel.kernel.trail import trail
+from windtunnel.kernel.unfinished import Unfinished, finishes
 from windtunnel.services.sns.envelope import Note, notification, queue_attributes, shown_attributes, signed_text, unsubscribe_link
 from windtunnel.services.sns.filters import passes
 from windtunnel.services.sns.model import Subscription, Topic, dead_letter_arn
-from windtunnel.services.sns.signing import Use, sign
+from windtunnel.services.sns.signing import ROOM, Use, certificate_url, kept_signature, sign
 
 SERVICE = "sns.amazonaws.com"
+LATE = "sns"
 MAX_RAW_ATTRIBUTES = 10
 log = logging.getLogger("windtunnel.sns")
 
 
 class Delivery:
-    """A message on its way from one topic. Its signature is made once, and only for those who get to see it."""
+    """A message on its way from one topic. Its envelope is made once."""
 
     def __init__(self, ctx: Context, topic: Topic, note: Note, keep: Callable[[], dict[str, Any]]) -> None:
         """ctx: in the topic's account; keep: the note as jobs keep it."""
@@ -40,7 +42,21 @@ class Delivery:
 
     @cached_property
     def for_queues(self) -> dict[str, Any]:
-        return envelope(self.ctx, self.note, self.note.text("sqs"), "queue")
+        return unsigned(self.ctx, self.note, self.note.text("sqs"))
+
+
+def unsigned(ctx: Context, note: Note, text: str) -> dict[str, Any]:
+    """The envelope for queues, with room for the signature, which it gets when somebody receives it (`signed_late`)."""
+    fields = notification(note, text)
+    return fields | {"SignatureVersion": note.version, "Signature": ROOM, "SigningCertURL": certificate_url(ctx, "queue")}
+
+
+@finishes(LATE)
+def signed_late(ctx: Context, body: str) -> str:
+    """An envelope from a queue, its signature in its place. The same each time, for PKCS #1 v1.5 draws nothing at random."""
+    fields = msgspec.json.decode(body)
+    signature = kept_signature(ctx, signed_text(fields), fields["SignatureVersion"])
+    return body.replace(f'"Signature":"{ROOM}"', f'"Signature":"{signature}"', 1)
 
 
 def envelope(ctx: Context, note: Note, text: str, use: Use) -> dict[str, Any]:
@@ -78,7 +94,7 @@ def deliver(delivery: Delivery, subscription: Subscription) -> None:
         if subscription.raw:
             _raw_to_queue(ctx, subscription, note)
         else:
-            body = enveloped(ctx, delivery.for_queues, note, subscription)
+            body = Unfinished(enveloped(ctx, delivery.for_queues, note, subscription), LATE)
             send(ctx, note.topic, subscription.endpoint, body, {}, note)
     except AwsError as error:
         give_up(ctx, subscription, note, f"{error.code}: {error.message}")
@@ -122,7 +138,7 @@ def give_up(ctx: Context, subscription: Subscription, note: Note, reason: str) -
         attributes = queue_attributes(note) if subscription.raw and len(note.attributes) <= MAX_RAW_ATTRIBUTES else {}
         body = note.text(subscription.protocol)
         if not subscription.raw:
-            body = enveloped(ctx, envelope(ctx, note, body, "queue"), note, subscription)
+            body = Unfinished(enveloped(ctx, unsigned(ctx, note, body), note, subscription), LATE)
         try:
             send(ctx, note.topic, queue, body, attributes, note)
             text += f"; it is in {queue}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any, ClassVar, Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -45,6 +46,10 @@ class Loaded(NamedTuple):
 
 
 _LOADED: WeakKeyDictionary[Any, dict[str, Loaded]] = WeakKeyDictionary()
+_SIGNED: WeakKeyDictionary[Any, dict[tuple[bytes, str], str]] = WeakKeyDictionary()
+_MOST_SIGNED = 4096
+ROOM = "=" * len(b64encode(bytes(BITS["queue"] // 8)))
+"""Stands where a queue's signature will: as long, and no signature."""
 
 
 def make(ctx: Context) -> list[dict[str, str]]:
@@ -91,7 +96,23 @@ def sign(ctx: Context, use: Use, text: bytes, version: str) -> tuple[str, str]:
     """(signature in base64, SigningCertURL). version: "1" is SHA-1, "2" SHA-256."""
     loaded = _loaded(ctx, use)
     signature = loaded.key.sign(text, loaded.padding, loaded.digests[version])
-    return b64encode(signature).decode(), f"{ctx.cloud.endpoint}/SimpleNotificationService-{loaded.id}.pem"
+    return b64encode(signature).decode(), certificate_url(ctx, use)
+
+
+def certificate_url(ctx: Context, use: Use) -> str:
+    return f"{ctx.cloud.endpoint}/SimpleNotificationService-{_loaded(ctx, use).id}.pem"
+
+
+def kept_signature(ctx: Context, text: bytes, version: str) -> str:
+    """As `sign` for queues, kept for a while: one message is received from many queues."""
+    held = _SIGNED.setdefault(ctx.cloud, {})
+    key = sha256(text).digest(), version
+    found = held.get(key)
+    if found is None:
+        if len(held) >= _MOST_SIGNED:
+            held.clear()
+        found = held[key] = sign(ctx, "queue", text, version)[0]
+    return found
 
 
 def _loaded(ctx: Context, use: Use) -> Loaded:

@@ -44,6 +44,7 @@ class Meta(msgspec.Struct, omit_defaults=True, rename={"attributes": "a"}):
 
     sealed: how the body is kept: "" plain, "sqs" under the cloud's key, else the data key it was encrypted with, as KMS wrapped it for
     the queue `sealed_for`, which need not be the one where the message is now.
+    late: who finishes the body when it is received (kernel/unfinished.py); `digest` is of the body as it is kept.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Meta(msgspec.Struct, omit_defaults=True, rename={"attributes": "a"}):
     source: str = ""
     sealed: str = ""
     sealed_for: str = ""
+    late: str = ""
 
 
 class Entry(NamedTuple):

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from windtunnel.kernel.context import Context
+from windtunnel.kernel.unfinished import Unfinished
 from windtunnel.services.sqs.messages import (
     Entry,
     Meta,
@@ -76,6 +77,7 @@ def _file(ctx: Context, queue: Queue, entry: Entry, body: bytes, now: int, diges
         group=entry.group,
         sealed=sealed,
         sealed_for=queue.arn if queue.kms_key else "",
+        late=entry.body.by if isinstance(entry.body, Unfinished) else "",
     )
     delay = entry.delay if entry.delay is not None and not queue.fifo else queue.number_of("DelaySeconds")
     group = entry.group if queue.fifo else None

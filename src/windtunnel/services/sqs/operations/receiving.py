@@ -14,6 +14,7 @@ from windtunnel.kernel.context import Context, Reply, Wait
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.queues import Held
 from windtunnel.kernel.registry import writes
+from windtunnel.kernel.unfinished import FINISHERS
 from windtunnel.services.sqs.guard import at_home, on_queue, queue_of_arn, the_queue
 from windtunnel.services.sqs.messages import (
     ATTRIBUTES,
@@ -21,6 +22,7 @@ from windtunnel.services.sqs.messages import (
     Receipt,
     chosen_attributes,
     decode_meta,
+    digest_of,
     digest_of_attributes,
     encode_meta,
     handle_of,
@@ -152,11 +154,15 @@ def _again(ctx: Context, queue: Queue, attempt: str, now: int, until: int) -> li
 
 def _shown(ctx: Context, queue: Queue, held: Held, wanted: list[str], attribute_names: list[str]) -> dict[str, Any]:
     meta = decode_meta(held.meta)
+    body, digest = unseal(ctx, queue, held.body, meta.sealed, meta.sealed_for).decode(), meta.digest
+    if meta.late:
+        body = FINISHERS[meta.late](ctx, body)
+        digest = digest_of(body.encode())
     shown: dict[str, Any] = {
         "MessageId": meta.id,
         "ReceiptHandle": handle_of(Receipt(queue.id, queue.number, held.seq, held.taken)),
-        "MD5OfBody": meta.digest,
-        "Body": unseal(ctx, queue, held.body, meta.sealed, meta.sealed_for).decode(),
+        "MD5OfBody": digest,
+        "Body": body,
     }
     if wanted:
         system = _system(queue, held, meta)
