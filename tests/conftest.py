@@ -5,10 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from windtunnel.store.writer import inside  # noqa: E402
+
+if TYPE_CHECKING:
+    from clients import Door
+    from harness import InProcessCloud
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
@@ -24,3 +31,11 @@ def _refuse_the_world(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_refuse_the_world)
+
+
+@pytest.fixture
+def door(cloud: InProcessCloud) -> Door:
+    """Real boto3 clients of the test's `cloud`."""
+    from clients import Door
+
+    return Door(cloud)

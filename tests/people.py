@@ -25,3 +25,13 @@ class People:
             document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Resource": "*", **item} for item in statements]}
             self._cloud.api("iam", "PutUserPolicy", user_name=name, policy_name="may", policy_document=json.dumps(document))
         return self._door.client(service or self._service, self._keys[name])
+
+
+def user_keys(iam: Any, name: str, *statements: dict[str, Any]) -> tuple[str, str, str]:
+    """A new user's keys, made by a boto3 client; the user may do what the statements say."""
+    iam.create_user(UserName=name)
+    if statements:
+        document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+        iam.put_user_policy(UserName=name, PolicyName="may", PolicyDocument=document)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return key["AccessKeyId"], key["SecretAccessKey"], ""

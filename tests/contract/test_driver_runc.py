@@ -58,10 +58,10 @@ def test_processor_time_is_limited(runc_lab: Machine) -> None:
 def test_files_and_user_are_as_asked(runc_lab: Machine) -> None:
     files = (guest_file("/srv/app/run", "#!/bin/sh\nid -un; pwd; stat -c '%U %a' /srv/app/run\n", 0o750, "nobody"),)
     handle = runc_lab.driver.start(
-        SandboxSpec(id="one", image="stock", argv=("/srv/app/run",), user="nobody", cwd="/work/dir", files=files, env={"A": "b"}), "first"
+        SandboxSpec(id="one", image="stock", argv=("/srv/app/run",), user="nobody", cwd="/srv/dir", files=files, env={"A": "b"}), "first"
     )
     runc_lab.exited(handle)
-    assert runc_lab.output(handle) == b"nobody\n/work/dir\nnobody 750\n"
+    assert runc_lab.output(handle) == b"nobody\n/srv/dir\nnobody 750\n"
 
 
 def test_an_unknown_user_is_told(runc_lab: Machine) -> None:

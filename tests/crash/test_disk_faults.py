@@ -18,6 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError, HTTPClientError
 
 from harness import until
+from shell import client as client_of
 from windtunnel.commands.running import run_file
 from windtunnel.labs.cloud import LabCloud
 
@@ -34,15 +35,7 @@ def cloud(tmp_path: Path) -> Iterator[LabCloud]:
 
 
 def client(cloud: LabCloud, service: str) -> Any:
-    found = cloud.environment()
-    return boto3.client(
-        service,
-        endpoint_url=found["AWS_ENDPOINT_URL"],
-        region_name="us-east-1",
-        aws_access_key_id=found["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=found["AWS_SECRET_ACCESS_KEY"],
-        config=Config(retries=TRIES, read_timeout=20, connect_timeout=5, s3={"addressing_style": "path"}),
-    )
+    return client_of(cloud, service, retries=TRIES, read_timeout=20, connect_timeout=5)
 
 
 def windtunnel(*words: str) -> subprocess.CompletedProcess[str]:

@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 
 from harness import until
+from shell import client as client_of
 from windtunnel.labs.cloud import LabCloud
 
 pytestmark = pytest.mark.slow
@@ -22,15 +21,7 @@ LARGE = b"block of a large object\n" * 50_000
 
 
 def client(cloud: LabCloud, service: str) -> Any:
-    found = cloud.environment()
-    return boto3.client(
-        service,
-        endpoint_url=found["AWS_ENDPOINT_URL"],
-        region_name="us-east-1",
-        aws_access_key_id=found["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=found["AWS_SECRET_ACCESS_KEY"],
-        config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
-    )
+    return client_of(cloud, service, retries={"total_max_attempts": 1})
 
 
 def windtunnel(*words: str) -> str:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from through_boto import client
 
 from harness import until
+from shell import client
 from terraform_lab import terraform_lab
 
 pytestmark = pytest.mark.slow

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from through_boto import client
 
+from shell import client
 from terraform_lab import terraform_lab
 
 pytestmark = pytest.mark.slow

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from through_boto import client
 
+from shell import client
 from terraform_lab import terraform_lab
 
 pytestmark = pytest.mark.slow

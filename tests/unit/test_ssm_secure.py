@@ -30,11 +30,6 @@ def cloud(tmp_path: Path) -> Iterator[InProcessCloud]:
 
 
 @pytest.fixture()
-def door(cloud: InProcessCloud) -> Door:
-    return Door(cloud)
-
-
-@pytest.fixture()
 def ssm(door: Door) -> Any:
     return door.client("ssm")
 

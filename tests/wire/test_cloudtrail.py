@@ -20,11 +20,6 @@ def cloud(tmp_path: Path) -> Iterator[InProcessCloud]:
         yield running
 
 
-@pytest.fixture
-def door(cloud: InProcessCloud) -> Door:
-    return Door(cloud)
-
-
 def found(door: Door, **asked: Any) -> list[dict[str, Any]]:
     return list(door.client("cloudtrail").get_paginator("lookup_events").paginate(**asked).search("Events[]"))
 

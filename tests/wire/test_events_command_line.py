@@ -3,55 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from harness import until
-from windtunnel.labs.cloud import LabCloud
+from shell import Shell, started_shell
 
 pytestmark = pytest.mark.slow
-AWS = shutil.which("aws", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-
-
-class Shell:
-    def __init__(self, work: Path) -> None:
-        self.work = work
-        self.cloud = LabCloud(work / "data", work / "log")
-        self.cloud.start()
-
-    def aws(self, *arguments: str, fails: str = "") -> str:
-        assert AWS is not None
-        environment = {**os.environ, **self.cloud.environment(), "AWS_PAGER": "", "HOME": str(self.work)}
-        # The CLI's version 1 has an address of its own for SQS, which this option alone overrides.
-        there = ("--endpoint-url", environment["AWS_ENDPOINT_URL"])
-        done = subprocess.run(
-            [AWS, *there, *arguments], env=environment, cwd=self.work, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
-        )
-        if fails:
-            assert done.returncode != 0 and fails in done.stderr, done.stderr
-            return done.stderr
-        assert done.returncode == 0, f"aws {' '.join(arguments)}: {done.stderr}"
-        return done.stdout.strip()
-
-    def text(self, *arguments: str) -> str:
-        return self.aws(*arguments, "--output", "text")
 
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    if AWS is None:
-        pytest.skip("no aws CLI on this machine")
-    made = Shell(tmp_path_factory.mktemp("shell"))
-    try:
-        yield made
-    finally:
-        made.cloud.stop()
+    yield from started_shell(tmp_path_factory.mktemp("shell"))
 
 
 def queue(shell: Shell, name: str) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from clients import Door
 from harness import ACCOUNT, InProcessCloud
+from people import user_keys
 from windtunnel.kernel.clock import FixedClock
 from windtunnel.kernel.errors import AwsError
 
@@ -45,22 +46,8 @@ def cloud(tmp_path: Path) -> Iterator[InProcessCloud]:
 
 
 @pytest.fixture
-def door(cloud: InProcessCloud) -> Door:
-    return Door(cloud)
-
-
-@pytest.fixture
 def iam(door: Door) -> Any:
     return door.client("iam")
-
-
-def user_keys(iam: Any, name: str, *statements: dict[str, Any]) -> tuple[str, str, str]:
-    """A new user's keys; the user may do what the statements say."""
-    iam.create_user(UserName=name)
-    if statements:
-        iam.put_user_policy(UserName=name, PolicyName="may", PolicyDocument=policy(*statements))
-    key = iam.create_access_key(UserName=name)["AccessKey"]
-    return key["AccessKeyId"], key["SecretAccessKey"], ""
 
 
 def error(call: Any, **args: Any) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from clients import Door
 from harness import ACCOUNT, REGION, InProcessCloud
+from people import user_keys
 from windtunnel.gateways.control import PREFIX, SERVICE, ControlGateway, matches
 from windtunnel.kernel.clock import FixedClock
 from windtunnel.kernel.principal import Credential, Principal
@@ -40,11 +41,6 @@ def trust(arn: str, *actions: str, **more: Any) -> str:
 def cloud(tmp_path: Path) -> Iterator[InProcessCloud]:
     with InProcessCloud(tmp_path, clock=FixedClock(float(int(time.time())))) as running:
         yield running
-
-
-@pytest.fixture
-def door(cloud: InProcessCloud) -> Door:
-    return Door(cloud)
 
 
 class Owner:
@@ -96,14 +92,6 @@ def other(owner: Owner) -> tuple[str, str, str]:
     """The root keys of a second account."""
     _, made = owner.ask("account.create", account=OTHER, name="staging")
     return made["access_key_id"], made["secret_access_key"], ""
-
-
-def user_keys(iam: Any, name: str, *statements: dict[str, Any]) -> tuple[str, str, str]:
-    iam.create_user(UserName=name)
-    if statements:
-        iam.put_user_policy(UserName=name, PolicyName="may", PolicyDocument=policy(*statements))
-    key = iam.create_access_key(UserName=name)["AccessKey"]
-    return key["AccessKeyId"], key["SecretAccessKey"], ""
 
 
 # --- making them -------------------------------------------------------------------------------------------------------------

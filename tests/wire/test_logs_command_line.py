@@ -3,68 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 
 from harness import until
-from windtunnel.labs.cloud import LabCloud
+from shell import Shell, started_shell
 
 pytestmark = pytest.mark.slow
-AWS = shutil.which("aws", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-
-
-class Shell:
-    def __init__(self, work: Path) -> None:
-        self.work = work
-        self.cloud = LabCloud(work / "data", work / "log")
-        self.cloud.start()
-        self.environment = {**os.environ, **self.cloud.environment(), "AWS_PAGER": "", "HOME": str(work)}
-
-    def aws(self, *arguments: str, fails: str = "") -> str:
-        assert AWS is not None
-        done = subprocess.run(
-            [AWS, *arguments], env=self.environment, cwd=self.work, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
-        )
-        if fails:
-            assert done.returncode != 0 and fails in done.stdout + done.stderr, done.stdout + done.stderr
-            return done.stderr
-        assert done.returncode == 0, f"aws {' '.join(arguments)}: {done.stdout} {done.stderr}"
-        return done.stdout.strip()
-
-    def json(self, *arguments: str) -> Any:
-        return json.loads(self.aws(*arguments, "--output", "json"))
-
-    def client(self, service: str) -> Any:
-        return boto3.client(
-            service,
-            endpoint_url=self.environment["AWS_ENDPOINT_URL"],
-            region_name="us-east-1",
-            aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
-            config=Config(inject_host_prefix=False),
-        )
 
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    if AWS is None:
-        pytest.skip("no aws CLI on this machine")
-    made = Shell(tmp_path_factory.mktemp("shell"))
-    try:
-        yield made
-    finally:
-        made.cloud.stop()
+    yield from started_shell(tmp_path_factory.mktemp("shell"))
 
 
 def test_a_group_is_filled_and_searched(shell: Shell) -> None:

@@ -30,11 +30,6 @@ def cloud(tmp_path: Path) -> Iterator[InProcessCloud]:
 
 
 @pytest.fixture
-def door(cloud: InProcessCloud) -> Door:
-    return Door(cloud)
-
-
-@pytest.fixture
 def logs(door: Door) -> Any:
     client = door.client("logs")
     client.create_log_group(logGroupName="g")

@@ -29,11 +29,6 @@ def cloud(tmp_path: Path) -> Iterator[InProcessCloud]:
 
 
 @pytest.fixture
-def door(cloud: InProcessCloud) -> Door:
-    return Door(cloud)
-
-
-@pytest.fixture
 def s3(door: Door) -> Any:
     client = door.client("s3")
     client.create_bucket(Bucket="box")

@@ -39,11 +39,6 @@ def cloud(tmp_path: Path, clock: FixedClock) -> Iterator[InProcessCloud]:
 
 
 @pytest.fixture
-def door(cloud: InProcessCloud) -> Door:
-    return Door(cloud)
-
-
-@pytest.fixture
 def sns(door: Door) -> Any:
     return door.client("sns")
 

@@ -37,11 +37,6 @@ def cloud(tmp_path: Path, clock: FixedClock) -> Iterator[InProcessCloud]:
 
 
 @pytest.fixture
-def door(cloud: InProcessCloud) -> Door:
-    return Door(cloud)
-
-
-@pytest.fixture
 def sqs(door: Door) -> Any:
     return door.client("sqs")
 

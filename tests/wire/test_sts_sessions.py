@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from clients import Door
 from harness import ACCOUNT, InProcessCloud
+from people import user_keys
 from windtunnel.kernel.clock import FixedClock
 from windtunnel.services.iam.devices import STEP, code_at
 
@@ -49,21 +50,8 @@ def cloud(tmp_path: Path, clock: FixedClock) -> Iterator[InProcessCloud]:
 
 
 @pytest.fixture
-def door(cloud: InProcessCloud) -> Door:
-    return Door(cloud)
-
-
-@pytest.fixture
 def iam(door: Door) -> Any:
     return door.client("iam")
-
-
-def user_keys(iam: Any, name: str, *statements: dict[str, Any]) -> tuple[str, str, str]:
-    iam.create_user(UserName=name)
-    if statements:
-        iam.put_user_policy(UserName=name, PolicyName="may", PolicyDocument=policy(*statements))
-    key = iam.create_access_key(UserName=name)["AccessKey"]
-    return key["AccessKeyId"], key["SecretAccessKey"], ""
 
 
 def keys_of(reply: dict[str, Any]) -> tuple[str, str, str]:

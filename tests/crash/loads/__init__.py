@@ -22,19 +22,12 @@ from typing import Any, ClassVar, TypeVar
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import (
-    ClientError,
-    ConnectionClosedError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    HTTPClientError,
-    ReadTimeoutError,
-)
+from botocore.exceptions import ClientError
+from doomed import UNREACHED
 
 from windtunnel.labs.cloud import LabCloud
 
 T = TypeVar("T")
-UNREACHED = (EndpointConnectionError, ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError, HTTPClientError)
 ABSENT = None
 ACCOUNT = "000000000000"
 

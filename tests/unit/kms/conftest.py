@@ -20,11 +20,6 @@ def cloud(tmp_path: Path) -> Iterator[InProcessCloud]:
 
 
 @pytest.fixture()
-def door(cloud: InProcessCloud) -> Door:
-    return Door(cloud)
-
-
-@pytest.fixture()
 def kms(door: Door) -> Any:
     """The root user's client."""
     return door.client("kms")

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+from windtunnel.kernel.matching import COMPARISONS, fits
+
 Test = Callable[[Any], bool]
 Matcher = Callable[[dict[str, Any]], bool]
 MAX_DEPTH = 64
@@ -168,7 +170,7 @@ def _ignore_case(argument: Any) -> Test:
 
 def _wildcard(argument: Any) -> Test:
     parts = _wildcard_parts(_text("wildcard", argument))
-    return _on_text(lambda value: _fits(parts, value))
+    return _on_text(lambda value: fits(parts, value))
 
 
 def _wildcard_parts(text: str) -> list[str]:
@@ -194,21 +196,6 @@ def _wildcard_parts(text: str) -> list[str]:
     return parts
 
 
-def _fits(parts: list[str], value: str) -> bool:
-    if len(parts) == 1:
-        return value == parts[0]
-    first, *middle, last = parts
-    if len(value) < len(first) + len(last) or not value.startswith(first) or not value.endswith(last):
-        return False
-    position, end = len(first), len(value) - len(last)
-    for part in middle:
-        found = value.find(part, position, end)
-        if found < 0:
-            return False
-        position = found + len(part)
-    return True
-
-
 def _exists(argument: Any) -> Test:
     if not isinstance(argument, bool):
         raise InvalidPattern("exists match pattern must be either true or false.")
@@ -217,15 +204,6 @@ def _exists(argument: Any) -> Test:
 
 def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-COMPARISONS: dict[str, Callable[[float, float], bool]] = {
-    "=": lambda value, bound: value == bound,
-    "<": lambda value, bound: value < bound,
-    "<=": lambda value, bound: value <= bound,
-    ">": lambda value, bound: value > bound,
-    ">=": lambda value, bound: value >= bound,
-}
 
 
 def _numeric(argument: Any) -> Test:

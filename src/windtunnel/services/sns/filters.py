@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from windtunnel.kernel.errors import AwsError
+from windtunnel.kernel.matching import COMPARISONS, fits
 
 Test = Callable[[list[Any]], bool]
 """Over the values that a key has; none when it is absent."""
@@ -176,32 +177,7 @@ def _wildcard(argument: Any) -> Callable[[Any], bool]:
     if "" in parts[1:-1]:
         raise InvalidFilter("Consecutive wildcard characters are not allowed")
 
-    def accepts(value: Any) -> bool:
-        if not isinstance(value, str):
-            return False
-        if len(parts) == 1:
-            return value == parts[0]
-        first, *middle, last = parts
-        if len(value) < len(first) + len(last) or not value.startswith(first) or not value.endswith(last):
-            return False
-        position, end = len(first), len(value) - len(last)
-        for part in middle:
-            found = value.find(part, position, end)
-            if found < 0:
-                return False
-            position = found + len(part)
-        return True
-
-    return accepts
-
-
-_COMPARE: dict[str, Callable[[float, float], bool]] = {
-    "=": lambda value, bound: value == bound,
-    "<": lambda value, bound: value < bound,
-    "<=": lambda value, bound: value <= bound,
-    ">": lambda value, bound: value > bound,
-    ">=": lambda value, bound: value >= bound,
-}
+    return lambda value: isinstance(value, str) and fits(parts, value)
 
 
 def _numeric(argument: Any) -> Callable[[Any], bool]:
@@ -211,7 +187,7 @@ def _numeric(argument: Any) -> Callable[[Any], bool]:
         raise InvalidFilter("Too many elements in numeric expression" if len(argument) > 4 else "Value must be numeric")
     pairs = [(argument[n], argument[n + 1]) for n in range(0, len(argument), 2)]
     for operator, bound in pairs:
-        if not isinstance(operator, str) or operator not in _COMPARE:
+        if not isinstance(operator, str) or operator not in COMPARISONS:
             raise InvalidFilter(f"Unrecognized numeric range operator: {operator}")
         if not _is_number(bound):
             raise InvalidFilter(f"Value of {operator} must be numeric")
@@ -223,7 +199,7 @@ def _numeric(argument: Any) -> Callable[[Any], bool]:
             raise InvalidFilter(f"Bad numeric range operator: {low if low not in ('>', '>=') else high}")
         if bottom >= top:
             raise InvalidFilter("Bottom must be less than top")
-    return lambda value: _is_number(value) and all(_COMPARE[operator](value, bound) for operator, bound in pairs)
+    return lambda value: _is_number(value) and all(COMPARISONS[operator](value, bound) for operator, bound in pairs)
 
 
 def _cidr(argument: Any) -> Callable[[Any], bool]:

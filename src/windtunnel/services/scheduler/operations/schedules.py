@@ -43,17 +43,18 @@ def write(
     ctx: Context,
     old: Schedule | None,
     name: str,
+    group_name: str,
+    client_token: str,
+    *,
     schedule_expression: str,
     flexible_time_window: dict[str, Any],
     target: dict[str, Any],
-    group_name: str,
-    description: str,
-    schedule_expression_timezone: str,
-    start_date: float | None,
-    end_date: float | None,
-    state: str,
-    action_after_completion: str,
-    client_token: str,
+    description: str = "",
+    schedule_expression_timezone: str = "UTC",
+    start_date: float | None = None,
+    end_date: float | None = None,
+    state: str = "ENABLED",
+    action_after_completion: str = "NONE",
 ) -> Schedule:
     """Check a schedule as it was given, and store it with a run of its own. What was not given is as if it had never been."""
     check_expression(schedule_expression, schedule_expression_timezone)
@@ -159,21 +160,7 @@ def _check_parameters(target: dict[str, Any]) -> None:
 
 
 @writes("scheduler", "CreateSchedule", authorize=on_schedule("CreateSchedule"), acts=WRITTEN, descriptive="Description")
-def create_schedule(
-    ctx: Context,
-    name: str,
-    schedule_expression: str,
-    flexible_time_window: dict[str, Any],
-    target: dict[str, Any],
-    group_name: str = DEFAULT_GROUP,
-    description: str = "",
-    schedule_expression_timezone: str = "UTC",
-    start_date: float | None = None,
-    end_date: float | None = None,
-    state: str = "ENABLED",
-    action_after_completion: str = "NONE",
-    client_token: str = "",
-) -> Reply:
+def create_schedule(ctx: Context, name: str, group_name: str = DEFAULT_GROUP, client_token: str = "", **given: Any) -> Reply:
     group = the_group(ctx, group_name)
     if group.state == "DELETING":
         raise AwsError("ConflictException", f"Schedule group {group_name} is being deleted.")
@@ -182,58 +169,14 @@ def create_schedule(
         if client_token and old.token == client_token:
             return {"ScheduleArn": old.arn(ctx.scope)}
         raise AwsError("ConflictException", f"Schedule {name} already exists.")
-    made = write(
-        ctx,
-        None,
-        name,
-        schedule_expression,
-        flexible_time_window,
-        target,
-        group_name,
-        description,
-        schedule_expression_timezone,
-        start_date,
-        end_date,
-        state,
-        action_after_completion,
-        client_token,
-    )
+    made = write(ctx, None, name, group_name, client_token, **given)
     return {"ScheduleArn": made.arn(ctx.scope)}
 
 
 @writes("scheduler", "UpdateSchedule", authorize=on_schedule("UpdateSchedule"), acts=WRITTEN, descriptive="Description")
-def update_schedule(
-    ctx: Context,
-    name: str,
-    schedule_expression: str,
-    flexible_time_window: dict[str, Any],
-    target: dict[str, Any],
-    group_name: str = DEFAULT_GROUP,
-    description: str = "",
-    schedule_expression_timezone: str = "UTC",
-    start_date: float | None = None,
-    end_date: float | None = None,
-    state: str = "ENABLED",
-    action_after_completion: str = "NONE",
-    client_token: str = "",
-) -> Reply:
+def update_schedule(ctx: Context, name: str, group_name: str = DEFAULT_GROUP, client_token: str = "", **given: Any) -> Reply:
     the_group(ctx, group_name)
-    made = write(
-        ctx,
-        the_schedule(ctx, group_name, name),
-        name,
-        schedule_expression,
-        flexible_time_window,
-        target,
-        group_name,
-        description,
-        schedule_expression_timezone,
-        start_date,
-        end_date,
-        state,
-        action_after_completion,
-        client_token,
-    )
+    made = write(ctx, the_schedule(ctx, group_name, name), name, group_name, client_token, **given)
     return {"ScheduleArn": made.arn(ctx.scope)}
 
 
