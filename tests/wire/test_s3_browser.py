@@ -8,12 +8,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import httpx
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from shell import client
 from windtunnel.gateways.s3_forms import FormReader
 from windtunnel.kernel.errors import AwsError
 from windtunnel.labs.cloud import LabCloud
@@ -34,15 +33,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabCloud]:
 
 
 def client_of(lab: LabCloud, **config: Any) -> Any:
-    given = lab.environment()
-    return boto3.client(
-        "s3",
-        endpoint_url=given["AWS_ENDPOINT_URL"],
-        region_name="us-east-1",
-        aws_access_key_id=given["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=given["AWS_SECRET_ACCESS_KEY"],
-        config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, **config),
-    )
+    return client(lab, "s3", retries={"total_max_attempts": 1}, **config)
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +53,20 @@ def opened(s3: Any, bucket: str, *actions: str) -> None:
     s3.delete_public_access_block(Bucket=bucket)
     statement = {"Effect": "Allow", "Principal": "*", "Action": list(actions), "Resource": f"arn:aws:s3:::{bucket}/*"}
     s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+
+
+@pytest.mark.parametrize("size", [10, 3_000_000])
+def test_a_stranger_uploads_where_everybody_may_and_nowhere_else(lab: LabCloud, s3: Any, bucket: str, size: int) -> None:
+    url = f"{lab.environment()['AWS_ENDPOINT_URL']}/{bucket}/in/file"
+    data = bytes(range(250)) * (size // 250) or b"small"
+    refused = httpx.put(url, content=data)
+    assert (refused.status_code, "<Code>AccessDenied</Code>" in refused.text) == (403, True)
+    opened(s3, bucket, "s3:PutObject")
+    assert httpx.put(url, content=data).status_code == 200
+    assert s3.get_object(Bucket=bucket, Key="in/file")["Body"].read() == data
+    wrong = httpx.put(url, content=data, headers={"content-md5": base64.b64encode(bytes(16)).decode()})
+    assert (wrong.status_code, "<Code>BadDigest</Code>" in wrong.text) == (400, True)
+    assert s3.get_object(Bucket=bucket, Key="in/file")["Body"].read() == data
 
 
 # -- forms --------------------------------------------------------------------------------------------------------------

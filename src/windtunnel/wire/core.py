@@ -192,7 +192,8 @@ class Core:
     def _authenticate(self, request: Request, plan: Plan, signed: Signed | None, family: Family) -> tuple[Principal, str]:
         if signed is None:
             if family == "s3" or _unsigned(request.route):
-                prove_body(request, plan, None)
+                if request.staged is None:
+                    prove_body(request, plan, None)
                 return Principal.anonymous(), self._cloud_region()
             raise refused(family, "missing")
         if request.staged is not None and request.verified is not None:
@@ -245,17 +246,14 @@ class Core:
             args[plan.streaming_input] = self._body(request) if operation.body == "stage" else request.body
         scope = Scope(principal.account or self._backend.account, region)
         request.id = _request_id()  # an error's too: what was recorded of the request is found by the id that the client saw
-        info = RequestInfo(
-            request.id, request.client, request.head.get("user-agent", ""), request.secure, request.head.get("host", ""), request.sandbox
-        )
-        run = Run(plan, scope, principal, info, args)
+        run = Run(plan, scope, principal, _info(request), args)
         run.left = request.left
         if plan.pages is not None and (token := args.get(plan.pages.argument)):
             run.page = token
             plan.pages.open(self._page_key, scope, args)
         if operation.kind == "read" and operation.cost == "point":
             with self._backend.snapshot(scope.account, scope.region) as tx:
-                result = self._call(run, Context(tx, scope, principal, self._cloud, request=info))
+                result = self._call(run, Context(tx, scope, principal, self._cloud, request=run.info))
             if not isinstance(result, Wait):
                 return self._encode(run, result)
             return self._guard(request, self._waiting(run, self._listening(result)))
@@ -426,7 +424,7 @@ class Core:
         """For a body that does not fit one message: where to stream it, verified first; None when the operation takes bytes."""
         if request.method not in ("PUT", "POST") or request.head.get("content-type", "").startswith("application/x-www-form-urlencoded"):
             return None
-        if not self.precheck(request) or request.verified is None or request.route is None:
+        if not self.precheck(request) or request.route is None:
             return None
         return Stager(self, request, self._plan(request.route), request.verified)
 
@@ -440,16 +438,34 @@ class Core:
         plan = self._plan(route)
         if plan.operation.body != "stage" or plan.streaming_input is None:
             return False
-        if signed is None:
-            raise refused("s3", "missing")
-        request.verified = self._verify(request, signed, _family(route))
+        if signed is not None:
+            request.verified = self._verify(request, signed, _family(route))
+        elif _family(route) == "s3":
+            self._admit_stranger(request, plan, route)
+        else:
+            raise refused(_family(route), "missing")
         return True
+
+    def _admit_stranger(self, request: Request, plan: Plan, route: Route) -> None:
+        """Whether just anyone may do this, before any of a stranger's bytes is kept. Raises AwsError."""
+        raw = RawRequest(request.method, request.raw_path, route.path_params, parse_query(request.raw_query), request.head, b"")
+        args = plan.decode(raw)
+        args[plan.streaming_input or ""] = Body(self._cloud.blobs.small(b""))
+        scope = Scope(self._backend.account, self._cloud_region())
+        with self._backend.snapshot(scope.account, scope.region) as tx:
+            ctx = Context(tx, scope, Principal.anonymous(), self._cloud, request=_info(request))
+            self._cloud.identity.check(ctx, plan.operation.authorize(ctx, **args))
 
     def blob_writer(self) -> BlobWriter:
         return self._cloud.blobs.writer()
 
 
 _ids = random.Random(secrets.randbits(128))
+
+
+def _info(request: Request) -> RequestInfo:
+    head = request.head
+    return RequestInfo(request.id, request.client, head.get("user-agent", ""), request.secure, head.get("host", ""), request.sandbox)
 
 
 def _request_id() -> str:
