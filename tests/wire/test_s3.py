@@ -331,6 +331,20 @@ def test_presigned_urls_of_version_4(door: Door, s3: Any) -> None:
     assert door._send(AWSRequest("GET", get.replace("Expires=3600", "Expires=36000")).prepare()).status_code == 403
 
 
+def test_a_delete_marker_says_that_it_is_one(s3: Any) -> None:
+    s3.put_bucket_versioning(Bucket="box", VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket="box", Key="k", Body=b"x")
+    marker = s3.delete_object(Bucket="box", Key="k")["VersionId"]
+    for call in (s3.get_object, s3.head_object):
+        for version, status in (({}, 404), ({"VersionId": marker}, 405)):
+            with pytest.raises(ClientError) as refused:
+                call(Bucket="box", Key="k", **version)
+            answer = refused.value.response["ResponseMetadata"]
+            assert answer["HTTPStatusCode"] == status
+            assert (answer["HTTPHeaders"]["x-amz-delete-marker"], answer["HTTPHeaders"]["x-amz-version-id"]) == ("true", marker)
+            assert answer["HTTPHeaders"].get("allow") == ("DELETE" if version else None)
+
+
 def test_everybody_reads_what_a_public_policy_opens(door: Door, s3: Any) -> None:
     from botocore.awsrequest import AWSRequest
 

@@ -17,14 +17,24 @@ class AwsError(Exception):
     message: the text in AWS's manner.
     status: the HTTP status; None means "as the model says, else 400".
     extra: further members of the error shape (for example `{"BucketName": ...}`).
+    headers: what S3 tells beside the body, which a HEAD does not have (`x-amz-delete-marker`).
     """
 
-    def __init__(self, code: str, message: str = "", *, status: int | None = None, extra: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str = "",
+        *,
+        status: int | None = None,
+        extra: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(code, message)
         self.code = code
         self.message = message
         self.status = status
         self.extra: Mapping[str, Any] = extra or {}
+        self.headers: Mapping[str, str] = headers or {}
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"

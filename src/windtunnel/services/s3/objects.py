@@ -8,7 +8,7 @@ greatest. Older versions (kind `s3.noncurrent`) are keyed newest first.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal
 
 import msgspec
@@ -201,8 +201,8 @@ def check_metadata(metadata: dict[str, str]) -> None:
         )
 
 
-def no_such_key(name: str) -> AwsError:
-    return AwsError("NoSuchKey", "The specified key does not exist.", extra={"Key": name})
+def no_such_key(name: str, headers: Mapping[str, str] | None = None) -> AwsError:
+    return AwsError("NoSuchKey", "The specified key does not exist.", extra={"Key": name}, headers=headers)
 
 
 def no_such_version(name: str, version_id: str) -> AwsError:

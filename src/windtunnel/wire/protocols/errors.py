@@ -206,6 +206,7 @@ def s3_errors(table: ErrorTable) -> ErrorEncoder:
         status = table.status(error)
         host_id = f"windtunnel/{request_id}"
         headers: list[Header] = [(b"x-amz-request-id", request_id.encode()), (b"x-amz-id-2", host_id.encode())]
+        headers += [(name.encode(), value.encode()) for name, value in error.headers.items()]
         if head or status == 304:
             return status, headers, b""
         body = (

@@ -38,12 +38,14 @@ def visible(ctx: Context, bucket: Bucket, key: str, version_id: str | None) -> V
         missing = no_such_key(key) if version_id is None else no_such_version(key, version_id)
         raise deny_unless_may_list(ctx, bucket, missing)
     if version.marker and version_id is None:
-        raise deny_unless_may_list(ctx, bucket, no_such_key(key))
+        told = {"x-amz-delete-marker": "true", "x-amz-version-id": version.version_id}
+        raise deny_unless_may_list(ctx, bucket, no_such_key(key, told))
     if version.marker:
         raise AwsError(
             "MethodNotAllowed",
             "The specified method is not allowed against this resource.",
             extra={"Method": "GET", "ResourceType": "DeleteMarker"},
+            headers={"x-amz-delete-marker": "true", "x-amz-version-id": version.version_id, "allow": "DELETE"},
         )
     return version
 
