@@ -8,6 +8,7 @@ import pytest
 
 from harness import InProcessCloud, until
 from windtunnel.jobs import Run, job
+from windtunnel.kernel.clock import FixedClock
 from windtunnel.kernel.context import Context
 from windtunnel.services.ssm.model import Parameter
 
@@ -81,6 +82,26 @@ def test_a_wait_with_a_timeout_ends(data: Path) -> None:
     with InProcessCloud(data) as cloud:
         cloud.write(lambda ctx: ctx.start_job("test.timeout", "run-3"))
         until(lambda: "/job/timed-out-True" in names(cloud))
+
+
+@job("test.minute")
+def minute(run: Run) -> None:
+    run.sleep("a minute", 60)
+    run.tx("over", note, "over")
+    run.sleep("another", 60)
+    run.tx("over-again", note, "over-again")
+
+
+def test_a_wait_counts_from_the_start_of_its_run_although_the_cloud_died_before_it_was_driven(data: Path) -> None:
+    clock = FixedClock()
+    with InProcessCloud(data, clock=clock) as cloud:
+        cloud.cloud.engine.close()  # nothing is driven any more, as by a kill at that moment
+        cloud.write(lambda ctx: ctx.start_job("test.minute", "m"))
+    clock.advance(61)
+    with InProcessCloud(data, clock=clock) as cloud:
+        until(lambda: names(cloud) == {"/job/over"}, what="the first minute is over")
+        cloud.settled()
+        assert names(cloud) == {"/job/over"}, "the second minute begins when the first was over"
 
 
 def test_a_run_that_fails_tells_its_service(data: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -215,7 +215,10 @@ class Engine:
     def _renew(self, run: Run, args: dict[str, Any]) -> None:
         def work(tx: SqliteTx) -> None:
             tx.connection.execute("DELETE FROM step WHERE run=?", (run.id,))
-            tx.connection.execute("UPDATE run SET state='ready', args=?, wake_at=NULL WHERE id=?", (msgspec.json.encode(args), run.id))
+            tx.connection.execute(
+                "UPDATE run SET state='ready', args=?, wake_at=NULL, created=? WHERE id=?",
+                (msgspec.json.encode(args), self._cloud.clock.now(), run.id),
+            )
             tx.after_commit(lambda: self.wake(run.id))
 
         self._due.pop(run.id, None)
@@ -307,15 +310,20 @@ class Engine:
         return recorded
 
     def _deadline(self, tx: SqliteTx, run: Run, name: str, now: float, seconds: float | None) -> float | None:
-        """When this wait ends: fixed at its first parking, so that a replay does not begin it anew."""
+        """When this wait ends: fixed at its first parking, so that a replay does not begin it anew. What a run begins with counts from when
+        it was started, however much later it is driven first (a cloud that died in between)."""
         if seconds is None:
             return None
         row = tx.connection.execute("SELECT result FROM step WHERE run=? AND name=?", (run.id, name + "@deadline")).fetchone()
         if row is not None:
             fixed: float = msgspec.json.decode(row[0])
             return fixed
-        self._record(tx, run.id, name + "@deadline", msgspec.json.encode(now + seconds))
-        return now + seconds
+        begun = tx.connection.execute(
+            "SELECT created FROM run WHERE id=? AND NOT EXISTS (SELECT 1 FROM step WHERE step.run=run.id)", (run.id,)
+        ).fetchone()
+        deadline: float = (now if begun is None else min(now, begun[0])) + seconds
+        self._record(tx, run.id, name + "@deadline", msgspec.json.encode(deadline))
+        return deadline
 
     def _record(self, tx: SqliteTx, run_id: str, name: str, result: bytes) -> None:
         tx.connection.execute(
