@@ -1,6 +1,7 @@
 """The HTTP edge over real sockets: names that are not ours, pages of other origins, heads and bodies that are too large, too slow, or none."""
 
 import asyncio
+import gc
 import re
 import socket
 import time
@@ -366,6 +367,39 @@ def test_a_body_that_says_that_it_is_too_large_is_not_waited_for(edge: Edge) -> 
         sock.sendall(head.encode() + b"{" * 100_000)
         assert status(sock.recv(65536)) == 413
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("target", ["AmazonSSM.GetParameter", "AmazonSSM.PutParameter", "AmazonSSM.Nonsense"])
+def test_a_request_leaves_nothing_to_the_garbage_collector(edge: Edge, target: str) -> None:
+    """Its turns stop the loop for tens of milliseconds, so what requests leave behind must go by its reference count."""
+    body = PUT % b"gc"
+    headers = edge.signed(body, target) | {"content-length": str(len(body))}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    raw = f"POST / HTTP/1.1\r\n{lines}\r\n".encode() + body
+    with edge.connect() as sock:
+        exchange(sock, raw)  # what is made once is made now
+        gc.disable()
+        try:
+            gc.collect()
+            for _ in range(100):
+                exchange(sock, raw)
+            left = gc.collect()
+        finally:
+            gc.enable()
+    assert left < 100, f"{left} objects that refer to each other were left by 100 requests"
+
+
+def exchange(sock: socket.socket, raw: bytes) -> None:
+    """One request and its whole answer on a connection that goes on."""
+    sock.sendall(raw)
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        answer += sock.recv(65536)
+    head, body = answer.split(b"\r\n\r\n", 1)
+    found = re.search(rb"content-length: (\d+)", head)
+    assert found, head
+    while len(body) < int(found[1]):
+        body += sock.recv(65536)
 
 
 def test_an_answer_says_the_time(edge: Edge) -> None:

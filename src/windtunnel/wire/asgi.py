@@ -30,8 +30,8 @@ SMALL = 64 * 1024
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-Whole = Callable[[int, list[tuple[bytes, bytes]], bytes], bool]
-"""What the connection offers beside ASGI (`windtunnel.answer`, with the `send` that it stands for): an answer at once; False when it has to be sent."""
+AtOnce = Callable[[Send, int, list[tuple[bytes, bytes]], bytes], bool]
+"""What the connection offers beside ASGI (`windtunnel.answer`): an answer at once, by who `send` is; False when it has to be sent."""
 Gateway = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -72,9 +72,8 @@ class HttpEdge:
             await send_events(send, receive, answer)
             return
         if isinstance(answer, tuple):
-            offered: tuple[Send, Whole] | None = scope.get("windtunnel.answer")
-            # Who has put a `send` of its own in between wants to see the answer.
-            if offered is not None and offered[0] == send and offered[1](*answer):
+            at_once: AtOnce | None = scope.get("windtunnel.answer")
+            if at_once is not None and at_once(send, *answer):
                 return
         await _send_answer(send, answer, self._core, request)
 
