@@ -21,7 +21,7 @@ SOURCE = TESTS.parent / "src" / "windtunnel"
 MAX_LINES = 600
 
 ENGINE = {"kernel", "store"}
-LIBRARIES = {"kernel", "wire", "store", "compute", "iam", "jobs", "events", "telemetry"}
+LIBRARIES = {"kernel", "wire", "store", "compute", "iam", "jobs", "events", "telemetry", "provision"}
 CLIENT = {"kernel", "wire", "store", "compute", "iam", "telemetry"}
 EVERYTHING = {"*"}
 MAY_IMPORT = {
@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "store": {"kernel"},
     "compute": {"kernel"},
     "iam": {"kernel"},
+    "provision": {"kernel", "wire"},
     "jobs": ENGINE,
     "events": ENGINE,
     "telemetry": ENGINE,
