@@ -1,0 +1,130 @@
+"""How a resource type calls an operation: by the model's member names, refused as the wire would refuse a client.
+
+Invariant: `Context.call` hands its arguments to the handler as they are; here a member that is not declared is a 501 that names it, and what
+breaks the model's constraints is the service's own error, so that no property is ignored in silence and nothing is half done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from windtunnel.kernel.context import Context, Reply
+from windtunnel.kernel.errors import not_built
+from windtunnel.kernel.registry import OPERATIONS, RULES, ServiceRules
+from windtunnel.wire.members import MISSING, Node, declared_tree
+from windtunnel.wire.models import Ref, ServiceModel, load_service
+from windtunnel.wire.naming import xform
+from windtunnel.wire.protocols import protocol_of
+from windtunnel.wire.protocols.validation import Validator, reporter
+
+_CONTAINERS = ("structure", "list", "map")
+Refuse = Callable[[str], None]
+Take = Callable[[Any], None]
+
+
+def perform(ctx: Context, service: str, operation: str, **members: Any) -> Reply:
+    """Call an operation with its top-level members by the model's names; those that are None are left out.
+
+    Raises AwsError: 501 for what the operation does not declare, its service's validation error, or what the operation raises.
+    """
+    given = {name: value for name, value in members.items() if value is not None}
+    _checker(service, operation)(given)
+    return ctx.call(service, operation, **{xform(name): value for name, value in given.items()})
+
+
+@cache
+def _checker(service: str, operation: str) -> Callable[[dict[str, Any]], None]:
+    found = OPERATIONS.get((service, operation))
+    if found is None:
+        raise not_built(service, operation)
+    model = load_service(service)
+    shape = model.operation(operation)
+    reader = _Reader(model, operation)
+    members = reader.structure(shape.input, declared_tree(found.declared), "") if shape.input else None
+    check = Validator(model).input(shape)
+    report = reporter(shape, RULES.get(service) or ServiceRules(), protocol_of(model))
+
+    def checked(given: dict[str, Any]) -> None:
+        if members is not None:
+            members(given)
+        violations: list[Any] = []
+        if check is not None:
+            check(given, None, violations)
+        if violations:
+            report(violations)
+
+    return checked
+
+
+class _Reader:
+    """Compiles what walks a value beside its shape and the declared members."""
+
+    def __init__(self, model: ServiceModel, operation: str) -> None:
+        self._model = model
+        self._operation = operation
+
+    def structure(self, name: str, node: Node, path: str) -> Take:
+        shape = self._model.shape(name)
+        made: dict[str, Take] = {}
+
+        def take(value: Any) -> None:
+            if not isinstance(value, Mapping):
+                return
+            for member, item in value.items():
+                if member not in made:
+                    where = f"{path}.{member}" if path else member
+                    below, ref = node.child(member), shape.members.get(member)
+                    if below is None or ref is None:
+                        raise not_built(self._model.name, self._operation, where)
+                    made[member] = self._member(ref, below, where)
+                made[member](item)
+
+        return take
+
+    def _member(self, ref: Ref, node: Node, path: str) -> Take:
+        shape = self._model.shape(ref.shape)
+        if node.default is not MISSING:
+            return self._only(node.default, path)
+        if shape.type not in _CONTAINERS or shape.document:
+            return _anything
+        if shape.type == "structure":
+            return self.structure(ref.shape, node, path)
+        segment, element = ("[]", shape.member) if shape.type == "list" else ("{}", shape.value)
+        assert element is not None
+        inner = self._model.shape(element.shape)
+        below = node.child(segment)
+        if below is None and inner.type not in _CONTAINERS and node.covers_scalars(segment):
+            return _anything
+        if below is None:
+            raise not_built(self._model.name, self._operation, path)
+        each = self._later(element, below, path + segment)
+
+        def take(value: Any) -> None:
+            for item in value.values() if isinstance(value, Mapping) else value:
+                each(item)
+
+        return take
+
+    def _later(self, ref: Ref, node: Node, path: str) -> Take:
+        """Compiled when it is first met: shapes may hold themselves."""
+        made: list[Take] = []
+
+        def take(value: Any) -> None:
+            if not made:
+                made.append(self._member(ref, node, path))
+            made[0](value)
+
+        return take
+
+    def _only(self, default: Any, path: str) -> Take:
+        def take(value: Any) -> None:
+            if value != default:
+                raise not_built(self._model.name, self._operation, path)
+
+        return take
+
+
+def _anything(value: Any) -> None:
+    return None
