@@ -35,6 +35,12 @@ class Pattern(NamedTuple):
 @lru_cache(maxsize=512)
 def compiled_pattern(source: str) -> Pattern | None:
     """None when Python cannot say it, or could be kept busy by it."""
+    expression = expression_of(source)
+    return Pattern(expression[0].fullmatch, expression[1]) if expression is not None else None
+
+
+def expression_of(source: str) -> tuple[re.Pattern[str], int] | None:
+    """A Java pattern as Python's, with the length of the longest value that it is asked about; None as for `compiled_pattern`."""
     text = source
     for java, python in _REPLACED:
         text = text.replace(java, python)
@@ -48,7 +54,7 @@ def compiled_pattern(source: str) -> Pattern | None:
         return None
     if any(_ambiguous(list(body)) for body in _unbounded(tree)):
         return None
-    return Pattern(compiled.fullmatch, _LONG if sum(1 for _ in _unbounded(tree)) > 1 else 1 << 62)
+    return compiled, _LONG if sum(1 for _ in _unbounded(tree)) > 1 else 1 << 62
 
 
 def _unbounded(items: Any) -> Iterator[Any]:
