@@ -5,5 +5,6 @@ from windtunnel.services.ec2 import describing as describing
 from windtunnel.services.ec2 import jobs as jobs
 from windtunnel.services.ec2 import launching as launching
 from windtunnel.services.ec2 import looking as looking
+from windtunnel.services.ec2 import network as network
 from windtunnel.services.ec2 import power as power
 from windtunnel.services.ec2 import tags as tags

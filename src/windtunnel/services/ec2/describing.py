@@ -1,4 +1,4 @@
-"""What every account and region has from the beginning: one image, the default VPC with a subnet and a security group, zones."""
+"""What there is in every region whatever anybody does: one image, zones, instance types."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from windtunnel.kernel.registry import reads
 from windtunnel.kernel.stock import STOCK_AMI
 from windtunnel.services.ec2.filters import chosen
 from windtunnel.services.ec2.instances import dry, on_everything
-from windtunnel.services.ec2.model import GIB, TYPES, default_id, image, zone, zone_id
-
-VPC_CIDR = "172.31.0.0/16"
+from windtunnel.services.ec2.model import GIB, TYPES, image
+from windtunnel.services.ec2.network.zones import zone_id, zone_names
 
 
 def picked(shapes: list[dict[str, Any]], ids: list[str] | None, member: str, code: str, what: str) -> list[dict[str, Any]]:
@@ -62,141 +61,50 @@ def describe_images(
     return {"Images": chosen([stock], filters, known)}
 
 
-@reads("ec2", "DescribeVpcs", authorize=on_everything("ec2:DescribeVpcs"), acts="VpcIds[] Filters[].Name Filters[].Values[] DryRun")
-def describe_vpcs(
-    ctx: Context, vpc_ids: list[str] | None = None, filters: list[dict[str, Any]] | None = None, dry_run: bool = False
-) -> Reply:
-    dry(dry_run)
-    vpc = {
-        "VpcId": default_id("vpc", ctx.scope),
-        "CidrBlock": VPC_CIDR,
-        "IsDefault": True,
-        "State": "available",
-        "OwnerId": ctx.scope.account,
-        "InstanceTenancy": "default",
-        "DhcpOptionsId": default_id("dopt", ctx.scope),
-        "CidrBlockAssociationSet": [
-            {"AssociationId": default_id("vpc-cidr-assoc", ctx.scope), "CidrBlock": VPC_CIDR, "CidrBlockState": {"State": "associated"}}
-        ],
-        "Ipv6CidrBlockAssociationSet": [],
-        "Tags": [],
-    }
-    known = {
-        "vpc-id": lambda s: [s["VpcId"]],
-        "is-default": lambda s: ["true"],
-        "isDefault": lambda s: ["true"],
-        "cidr": lambda s: [s["CidrBlock"]],
-        "cidr-block": lambda s: [s["CidrBlock"]],
-        "state": lambda s: [s["State"]],
-        "owner-id": lambda s: [s["OwnerId"]],
-    }
-    return {"Vpcs": chosen(picked([vpc], vpc_ids, "VpcId", "InvalidVpcID.NotFound", "vpc ID"), filters, known)}
-
-
-@reads(
-    "ec2",
-    "DescribeSubnets",
-    authorize=on_everything("ec2:DescribeSubnets"),
-    acts="SubnetIds[] Filters[].Name Filters[].Values[] DryRun",
-    cost="scan",
-)
-def describe_subnets(
-    ctx: Context, subnet_ids: list[str] | None = None, filters: list[dict[str, Any]] | None = None, dry_run: bool = False
-) -> Reply:
-    dry(dry_run)
-    subnet: dict[str, Any] = {
-        "SubnetId": default_id("subnet", ctx.scope),
-        "SubnetArn": ctx.arn("ec2", f"subnet/{default_id('subnet', ctx.scope)}"),
-        "VpcId": default_id("vpc", ctx.scope),
-        "CidrBlock": ctx.cloud.part("compute").subnet() or VPC_CIDR,
-        "AvailabilityZone": zone(ctx.scope),
-        "AvailabilityZoneId": zone_id(ctx.scope.region),
-        "AvailableIpAddressCount": 4091,
-        "DefaultForAz": True,
-        "MapPublicIpOnLaunch": True,
-        "AssignIpv6AddressOnCreation": False,
-        "State": "available",
-        "OwnerId": ctx.scope.account,
-        "Ipv6CidrBlockAssociationSet": [],
-        "Tags": [],
-    }
-    known = {
-        "subnet-id": lambda s: [s["SubnetId"]],
-        "vpc-id": lambda s: [s["VpcId"]],
-        "availability-zone": lambda s: [s["AvailabilityZone"]],
-        "availabilityZone": lambda s: [s["AvailabilityZone"]],
-        "default-for-az": lambda s: ["true"],
-        "defaultForAz": lambda s: ["true"],
-        "state": lambda s: [s["State"]],
-        "cidr-block": lambda s: [s["CidrBlock"]],
-        "map-public-ip-on-launch": lambda s: ["true"],
-    }
-    return {"Subnets": chosen(picked([subnet], subnet_ids, "SubnetId", "InvalidSubnetID.NotFound", "subnet ID"), filters, known)}
-
-
-@reads(
-    "ec2",
-    "DescribeSecurityGroups",
-    authorize=on_everything("ec2:DescribeSecurityGroups"),
-    acts="GroupIds[] GroupNames[] Filters[].Name Filters[].Values[] DryRun",
-)
-def describe_security_groups(
-    ctx: Context,
-    group_ids: list[str] | None = None,
-    group_names: list[str] | None = None,
-    filters: list[dict[str, Any]] | None = None,
-    dry_run: bool = False,
-) -> Reply:
-    """The default group lets everything in, for that is what this machine does: groups that filter come with EC2 networking."""
-    dry(dry_run)
-    everywhere = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}], "Ipv6Ranges": [], "PrefixListIds": [], "UserIdGroupPairs": []}
-    group = {
-        "GroupId": default_id("sg", ctx.scope),
-        "GroupName": "default",
-        "Description": "default VPC security group",
-        "VpcId": default_id("vpc", ctx.scope),
-        "OwnerId": ctx.scope.account,
-        "IpPermissions": [everywhere],
-        "IpPermissionsEgress": [everywhere],
-        "Tags": [],
-    }
-    known = {"group-id": lambda s: [s["GroupId"]], "group-name": lambda s: [s["GroupName"]], "vpc-id": lambda s: [s["VpcId"]]}
-    found = picked([group], group_ids, "GroupId", "InvalidGroup.NotFound", "security group")
-    return {"SecurityGroups": chosen(picked(found, group_names, "GroupName", "InvalidGroup.NotFound", "security group"), filters, known)}
-
-
 @reads(
     "ec2",
     "DescribeAvailabilityZones",
     authorize=on_everything("ec2:DescribeAvailabilityZones"),
-    acts="ZoneNames[] Filters[].Name Filters[].Values[] DryRun",
+    acts="ZoneNames[] ZoneIds[] Filters[].Name Filters[].Values[] DryRun",
     descriptive="AllAvailabilityZones",
 )
 def describe_availability_zones(
-    ctx: Context, zone_names: list[str] | None = None, filters: list[dict[str, Any]] | None = None, dry_run: bool = False, **_: Any
+    ctx: Context,
+    zone_ids: list[str] | None = None,
+    filters: list[dict[str, Any]] | None = None,
+    dry_run: bool = False,
+    **given: Any,
 ) -> Reply:
     dry(dry_run)
-    shown = {
-        "ZoneName": zone(ctx.scope),
-        "ZoneId": zone_id(ctx.scope.region),
-        "RegionName": ctx.scope.region,
-        "State": "available",
-        "ZoneType": "availability-zone",
-        "GroupName": ctx.scope.region,
-        "NetworkBorderGroup": ctx.scope.region,
-        "OptInStatus": "opt-in-not-required",
-        "Messages": [],
-    }
+    shapes = [
+        {
+            "ZoneName": name,
+            "ZoneId": zone_id(name),
+            "RegionName": ctx.scope.region,
+            "State": "available",
+            "ZoneType": "availability-zone",
+            "GroupName": f"{ctx.scope.region}-zg-1",
+            "NetworkBorderGroup": ctx.scope.region,
+            "OptInStatus": "opt-in-not-required",
+            "Messages": [],
+        }
+        for name in zone_names(ctx.scope.region)
+    ]
+    if zone_ids:
+        shapes = picked(shapes, zone_ids, "ZoneId", "InvalidParameterValue", "availability zone")
     known = {
         "zone-name": lambda s: [s["ZoneName"]],
+        "zone-id": lambda s: [s["ZoneId"]],
+        "group-name": lambda s: [s["GroupName"]],
         "region-name": lambda s: [s["RegionName"]],
         "state": lambda s: [s["State"]],
         "zone-type": lambda s: [s["ZoneType"]],
         "opt-in-status": lambda s: [s["OptInStatus"]],
     }
-    return {
-        "AvailabilityZones": chosen(picked([shown], zone_names, "ZoneName", "InvalidParameterValue", "availability zone"), filters, known)
-    }
+    named = given.get("zone_names")
+    if set(named or []) - {shape["ZoneName"] for shape in shapes}:
+        raise AwsError("InvalidParameterValue", f"Invalid availability zone: [{', '.join(named or [])}]")
+    return {"AvailabilityZones": chosen(picked(shapes, named, "ZoneName", "InvalidParameterValue", "availability zone"), filters, known)}
 
 
 @reads(

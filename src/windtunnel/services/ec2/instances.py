@@ -7,17 +7,24 @@ from typing import Any
 
 from windtunnel.kernel.context import Context, Need
 from windtunnel.kernel.errors import AwsError
-from windtunnel.services.ec2.model import TERMINATED_SHOWN, Instance, State, default_id, described, instance_arn, zone
+from windtunnel.services.ec2.model import TERMINATED_SHOWN, Instance, State, described, instance_arn
 
 INSTANCE_ID = re.compile(r"i-(?:[0-9a-f]{17}|[0-9a-f]{8})\Z")
 
 
-def default_group(ctx: Context) -> dict[str, str]:
-    return {"GroupId": default_id("sg", ctx.scope), "GroupName": "default"}
+def groups_of(ctx: Context, instance: Instance) -> list[dict[str, str]]:
+    """GroupId and GroupName of each of its security groups."""
+    from windtunnel.services.ec2.network.common import peek
+    from windtunnel.services.ec2.network.model import SecurityGroup
+
+    found = [(name, peek(ctx, SecurityGroup, name)) for name in instance.placed(ctx.scope).groups]
+    return [{"GroupId": name, "GroupName": group.name if group else ""} for name, group in found]
 
 
 def shape(ctx: Context, instance: Instance) -> dict[str, Any]:
-    return described(ctx.scope, instance, default_id("subnet", ctx.scope), default_id("vpc", ctx.scope), default_group(ctx))
+    from windtunnel.services.ec2.network.showing import of_instance
+
+    return described(ctx.scope, instance, groups_of(ctx, instance), of_instance(ctx, instance))
 
 
 def dry(dry_run: bool) -> None:
@@ -50,8 +57,12 @@ def the_instances(ctx: Context, ids: list[str]) -> list[Instance]:
 
 
 def move(ctx: Context, instance: Instance, state: State) -> None:
-    """Put the instance into a state, with the event that AWS sends."""
+    """Put the instance into a state, with the event that AWS sends. What it had in its subnet ends with it."""
     instance.state = state
+    if state == "terminated":
+        from windtunnel.services.ec2.network.interfaces import take_interfaces
+
+        take_interfaces(ctx, instance.id)
     ctx.tx.put(instance)
     ctx.emit(
         "aws.ec2",
@@ -75,7 +86,7 @@ def instance_keys(ctx: Context, instance_id: str) -> dict[str, Any]:
     if instance is None:
         return keys
     keys |= {
-        "ec2:AvailabilityZone": zone(ctx.scope),
+        "ec2:AvailabilityZone": instance.placed(ctx.scope).zone,
         "ec2:InstanceType": instance.type,
         "ec2:MetadataHttpEndpoint": instance.metadata.http_endpoint,
         "ec2:MetadataHttpPutResponseHopLimit": instance.metadata.hop_limit,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import json
 import re
 from typing import Any
 
@@ -16,7 +14,12 @@ from windtunnel.kernel.registry import writes
 from windtunnel.kernel.stock import STOCK_AMI
 from windtunnel.kernel.trail import trail
 from windtunnel.services.ec2.instances import dry, move, shape
-from windtunnel.services.ec2.model import TYPES, Instance, Tokens, checked_tags, default_id, run_id, zone
+from windtunnel.services.ec2.model import TYPES, Instance, Tokens, checked_tags, run_id
+from windtunnel.services.ec2.network.common import fingerprint, need
+from windtunnel.services.ec2.network.defaults import ensure
+from windtunnel.services.ec2.network.interfaces import attach, give_interface, wear
+from windtunnel.services.ec2.network.model import SecurityGroup, Subnet
+from windtunnel.services.ec2.placing import Place, asked_place, place_for_needs
 
 MAX_COUNT = 20
 STOCK_KEYS = {"ec2:ImageType": "machine", "ec2:Owner": "amazon", "ec2:Public": True, "ec2:RootDeviceType": "ebs"}
@@ -29,15 +32,14 @@ def to_run(
     instance_type: str = "m1.small",
     iam_instance_profile: dict[str, str] | None = None,
     tag_specifications: list[dict[str, Any]] | None = None,
-    subnet_id: str | None = None,
-    security_group_ids: list[str] | None = None,
     metadata_options: dict[str, Any] | None = None,
-    **_: Any,
+    **given: Any,
 ) -> list[Need]:
     """RunInstances is allowed on each of six resources; tagging and handing over a role are permissions of their own."""
     scope = ctx.scope
     tags = request_tags(tag_specifications)
-    keys: dict[str, Any] = {"ec2:InstanceType": instance_type, "ec2:Region": scope.region, "ec2:AvailabilityZone": zone(scope)}
+    subnet, groups, place = place_for_needs(ctx, given)
+    keys: dict[str, Any] = {"ec2:InstanceType": instance_type, "ec2:Region": scope.region, "ec2:AvailabilityZone": place}
     options = metadata_options or {}
     machine = keys | {
         "ec2:EbsOptimized": False,
@@ -48,36 +50,30 @@ def to_run(
         "ec2:RootDeviceType": "ebs",
         "ec2:Tenancy": "default",
     }
-    given = profile(ctx, iam_instance_profile) if iam_instance_profile else {}
-    if given:
-        machine["ec2:InstanceProfile"] = given["Arn"]
+    found = profile(ctx, iam_instance_profile) if iam_instance_profile else {}
+    if found:
+        machine["ec2:InstanceProfile"] = found["Arn"]
     asked = machine | {f"aws:RequestTag/{key}": value for key, value in tags.items()}
     if tags:
         asked["aws:TagKeys"] = list(tags)
-    subnet = subnet_id or default_id("subnet", scope)
+    on = "RunInstances"
     needs = [
         Need("ec2:RunInstances", f"arn:aws:ec2:{scope.region}::image/{image_id}", keys | STOCK_KEYS),
         Need("ec2:RunInstances", scope.arn("ec2", "instance/*"), asked),
         Need("ec2:RunInstances", scope.arn("ec2", "network-interface/*"), keys),
-        Need("ec2:RunInstances", scope.arn("ec2", f"subnet/{subnet}"), keys),
+        need(ctx, on, Subnet, subnet, keys),
         Need("ec2:RunInstances", scope.arn("ec2", "volume/*"), keys),
     ]
-    for group in security_group_ids or [default_id("sg", scope)]:
-        needs.append(Need("ec2:RunInstances", scope.arn("ec2", f"security-group/{group}"), keys))
+    needs += [need(ctx, on, SecurityGroup, group, keys) for group in groups]
     if tags:
         needs.append(Need("ec2:CreateTags", scope.arn("ec2", "instance/*"), asked | {"ec2:CreateAction": "RunInstances"}))
-    for role in given.get("Roles", []):
+    for role in found.get("Roles", []):
         needs.append(Need("iam:PassRole", role["Arn"], {"iam:PassedToService": "ec2.amazonaws.com"}))
     return needs
 
 
 def request_tags(specifications: list[dict[str, Any]] | None) -> dict[str, str]:
     return checked_tags([tag for item in specifications or [] for tag in item.get("Tags") or [] if item.get("ResourceType") == "instance"])
-
-
-def fingerprint(request: dict[str, Any]) -> str:
-    """What a request with a client token asked for, to know it again."""
-    return hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
 def launched_before(ctx: Context, client_token: str, wanted: str) -> list[Instance]:
@@ -125,19 +121,12 @@ def checked_type(name: str) -> str:
     return name
 
 
-def check_launch(
-    ctx: Context, image_id: str, instance_type: str, subnet_id: str | None, groups: list[str], key_name: str, low: int, high: int
-) -> None:
+def check_launch(ctx: Context, image_id: str, instance_type: str, key_name: str, low: int, high: int) -> None:
     if not re.match(r"ami-[0-9a-f]{8,17}\Z", image_id):
         raise AwsError("InvalidAMIID.Malformed", f'Invalid id: "{image_id}" (expecting "ami-...")')
     if image_id != STOCK_AMI:
         raise AwsError("InvalidAMIID.NotFound", f"The image id '[{image_id}]' does not exist")
     checked_type(instance_type)
-    if subnet_id is not None and subnet_id != default_id("subnet", ctx.scope):
-        raise AwsError("InvalidSubnetID.NotFound", f"The subnet ID '{subnet_id}' does not exist")
-    for group in groups:
-        if group != default_id("sg", ctx.scope):
-            raise AwsError("InvalidGroup.NotFound", f"The security group '{group}' does not exist")
     if key_name:
         raise AwsError("InvalidKeyPair.NotFound", f"The key pair '{key_name}' does not exist")
     if low < 1 or high < low:
@@ -155,8 +144,10 @@ def check_launch(
     acts="ImageId InstanceType MinCount MaxCount SubnetId SecurityGroupIds[] SecurityGroups[] KeyName UserData ClientToken DryRun"
     " IamInstanceProfile.Name IamInstanceProfile.Arn TagSpecifications[].ResourceType TagSpecifications[].Tags[].Key"
     " TagSpecifications[].Tags[].Value MetadataOptions.HttpTokens MetadataOptions.HttpEndpoint MetadataOptions.InstanceMetadataTags"
-    " DisableApiTermination InstanceInitiatedShutdownBehavior Placement.AvailabilityZone",
-    descriptive="Monitoring.Enabled MetadataOptions.HttpPutResponseHopLimit",
+    " DisableApiTermination InstanceInitiatedShutdownBehavior Placement.AvailabilityZone PrivateIpAddress"
+    " NetworkInterfaces[].DeviceIndex NetworkInterfaces[].SubnetId NetworkInterfaces[].Groups[] NetworkInterfaces[].NetworkInterfaceId"
+    " NetworkInterfaces[].AssociatePublicIpAddress NetworkInterfaces[].PrivateIpAddress NetworkInterfaces[].DeleteOnTermination",
+    descriptive="Monitoring.Enabled MetadataOptions.HttpPutResponseHopLimit NetworkInterfaces[].Description",
     default_only={"EbsOptimized": False, "Placement.Tenancy": "default"},
 )
 def run_instances(
@@ -179,15 +170,29 @@ def run_instances(
     instance_initiated_shutdown_behavior: str = "stop",
     monitoring: dict[str, bool] | None = None,
     placement: dict[str, str] | None = None,
+    private_ip_address: str | None = None,
+    network_interfaces: list[dict[str, Any]] | None = None,
     **_: Any,
 ) -> Reply:
     request = {
-        "MinCount": min_count, "MaxCount": max_count, "ImageId": image_id, "InstanceType": instance_type, "SubnetId": subnet_id,
-        "SecurityGroupIds": security_group_ids, "SecurityGroups": security_groups, "KeyName": key_name, "UserData": user_data,
-        "IamInstanceProfile": iam_instance_profile, "TagSpecifications": tag_specifications, "MetadataOptions": metadata_options,
-        "DisableApiTermination": disable_api_termination, "InstanceInitiatedShutdownBehavior": instance_initiated_shutdown_behavior,
-        "Monitoring": monitoring, "Placement": placement,
-    }  # fmt: skip
+        "MinCount": min_count,
+        "MaxCount": max_count,
+        "ImageId": image_id,
+        "InstanceType": instance_type,
+        "SubnetId": subnet_id,
+        "SecurityGroupIds": security_group_ids,
+        "SecurityGroups": security_groups,
+        "KeyName": key_name,
+        "UserData": user_data,
+        "IamInstanceProfile": iam_instance_profile,
+        "TagSpecifications": tag_specifications,
+        "MetadataOptions": metadata_options,
+        "DisableApiTermination": disable_api_termination,
+        "InstanceInitiatedShutdownBehavior": instance_initiated_shutdown_behavior,
+        "Monitoring": monitoring,
+        "Placement": placement,
+    }
+    request |= {"PrivateIpAddress": private_ip_address, "NetworkInterfaces": network_interfaces} if network_interfaces or private_ip_address else {}  # fmt: skip
     asked = fingerprint(request) if client_token else ""
     earlier = launched_before(ctx, client_token, asked) if client_token else []
     if earlier:
@@ -198,21 +203,25 @@ def run_instances(
     for item in tag_specifications or []:
         if item.get("ResourceType") != "instance":
             raise not_built("ec2", "RunInstances", f"TagSpecification.ResourceType {item.get('ResourceType')}")
-    if security_groups and security_groups != ["default"]:
-        raise AwsError(
-            "InvalidGroup.NotFound",
-            f"The security group '{security_groups[0]}' does not exist in default VPC '{default_id('vpc', ctx.scope)}'",
-        )
-    check_launch(ctx, image_id, instance_type, subnet_id, security_group_ids or [], key_name, min_count, max_count)
-    place = (placement or {}).get("AvailabilityZone")
-    if place is not None and place != zone(ctx.scope):
-        raise AwsError("InvalidParameterValue", f"Invalid availability zone: [{place}]")
+    check_launch(ctx, image_id, instance_type, key_name, min_count, max_count)
+    place = asked_place(
+        ctx,
+        subnet_id,
+        security_group_ids or [],
+        security_groups or [],
+        (placement or {}).get("AvailabilityZone"),
+        private_ip_address,
+        network_interfaces or [],
+    )
+    if (place.private_ip or place.interface) and max_count > 1:
+        raise AwsError("InvalidParameterCombination", "A private IP address or a network interface may be given for one instance only.")
     data = checked_user_data(user_data) if user_data else ""
     found = profile(ctx, iam_instance_profile) if iam_instance_profile else {}
     reason = ctx.cloud.part("compute").available()
     if reason is not None:
         raise AwsError("InsufficientInstanceCapacity", f"This machine cannot run instances: {reason}", status=500)
     dry(dry_run)
+    ensure(ctx)
     options = metadata_options or {}
     tokens = Tokens(
         options.get("HttpTokens", "optional"),
@@ -243,9 +252,23 @@ def run_instances(
             monitoring=bool((monitoring or {}).get("Enabled")),
             metadata=tokens,
         )
+        settle(ctx, instance, place)
         boot(ctx, instance)
         launched.append(instance)
     return reservation(ctx, launched)
+
+
+def settle(ctx: Context, instance: Instance, place: Place) -> None:
+    """Give the instance its first interface."""
+    instance.public = place.public
+    if place.interface is not None:
+        attach(ctx, place.interface, instance, delete=place.delete_interface)
+        wear(instance, place.interface)
+        return
+    eni = give_interface(ctx, instance, place.subnet, place.groups, place.private_ip, description=place.description)
+    if not place.delete_interface:
+        eni.delete_on_termination = False
+        ctx.tx.put(eni)
 
 
 def reservation(ctx: Context, instances: list[Instance]) -> Reply:

@@ -9,7 +9,7 @@ from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.registry import reads
 from windtunnel.services.ec2.filters import chosen
-from windtunnel.services.ec2.instances import default_group, dry, on_everything, on_instance, shape, the_instances, visible
+from windtunnel.services.ec2.instances import dry, groups_of, on_everything, on_instance, shape, the_instances, visible
 from windtunnel.services.ec2.model import Instance
 
 STATUS_FILTERS = {
@@ -183,7 +183,7 @@ def describe_instance_attribute(ctx: Context, instance_id: str, attribute: str, 
         "disableApiTermination": ("DisableApiTermination", {"Value": instance.protected}),
         "disableApiStop": ("DisableApiStop", {"Value": False}),
         "instanceInitiatedShutdownBehavior": ("InstanceInitiatedShutdownBehavior", {"Value": instance.shutdown_behavior}),
-        "groupSet": ("Groups", [default_group(ctx)]),
+        "groupSet": ("Groups", groups_of(ctx, instance)),
         "ebsOptimized": ("EbsOptimized", {"Value": False}),
         "sourceDestCheck": ("SourceDestCheck", {"Value": True}),
         "rootDeviceName": ("RootDeviceName", {"Value": "/dev/xvda"}),

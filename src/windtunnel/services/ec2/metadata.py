@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 from windtunnel.kernel.records import Tx
 from windtunnel.kernel.scope import Scope
-from windtunnel.services.ec2.model import Instance, default_id, private_dns, zone, zone_id
+from windtunnel.services.ec2.model import Instance, private_dns
+from windtunnel.services.ec2.network.zones import zone_id
 
 Answer = tuple[int, dict[str, str], bytes]
 MAX_TTL = 21600
@@ -125,6 +126,7 @@ def _read(scope: Scope, instance: Instance, parts: list[str]) -> Answer | NeedsC
 
 def metadata_tree(scope: Scope, instance: Instance) -> dict[str, Any]:
     """`/latest/meta-data/` as nested dicts."""
+    instance.placed(scope)
     name = private_dns(scope, instance.private_ip)
     mac = "02:" + ":".join(f"{part:02x}" for part in [0, *(int(p) for p in (instance.private_ip or "0.0.0.0").split("."))])
     tree: dict[str, Any] = {
@@ -140,7 +142,7 @@ def metadata_tree(scope: Scope, instance: Instance) -> dict[str, Any]:
         "local-ipv4": instance.private_ip,
         "mac": mac,
         "network": {"interfaces": {"macs": {mac: interface(scope, instance, mac)}}},
-        "placement": {"availability-zone": zone(scope), "availability-zone-id": zone_id(scope.region), "region": scope.region},
+        "placement": {"availability-zone": instance.zone, "availability-zone-id": zone_id(instance.zone), "region": scope.region},
         "profile": "default-hvm",
         "public-hostname": instance.private_ip,
         "public-ipv4": instance.private_ip,
@@ -169,18 +171,19 @@ def interface(scope: Scope, instance: Instance, mac: str) -> dict[str, str]:
         "owner-id": instance.owner,
         "public-ipv4s": instance.private_ip,
         "security-groups": "default",
-        "security-group-ids": default_id("sg", scope),
-        "subnet-id": default_id("subnet", scope),
-        "vpc-id": default_id("vpc", scope),
+        "security-group-ids": "\n".join(instance.groups),
+        "subnet-id": instance.subnet_id,
+        "vpc-id": instance.vpc_id,
         "vpc-ipv4-cidr-block": "172.31.0.0/16",
     }
 
 
 def identity_document(scope: Scope, instance: Instance) -> str:
+    instance.placed(scope)
     document = {
         "accountId": scope.account,
         "architecture": "x86_64",
-        "availabilityZone": zone(scope),
+        "availabilityZone": instance.zone,
         "billingProducts": None,
         "devpayProductCodes": None,
         "marketplaceProductCodes": None,

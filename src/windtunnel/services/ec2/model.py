@@ -64,7 +64,10 @@ class Tokens(msgspec.Struct):
 
 
 class Instance(Record, kw_only=True):
-    """boots counts the boots so far; handle is the driver's (compute.driver.Handle as data) of the last boot that began,
+    """private_ip is the sandbox's own address, which this machine reaches; vpc_ip the one within the subnet, that of the interface interface_id.
+
+    vpc_id, subnet_id, zone, groups (ids) are that interface's too; public: whether it has a public address. template: of a launch from a launch
+    template its id, name and version. boots counts the boots so far; handle is the driver's (compute.driver.Handle as data) of the last boot that began,
     None before the first; fingerprint is that of the request, by which a client token used again is known to ask for the same."""
 
     KIND: ClassVar[str] = "ec2.instance"
@@ -97,9 +100,25 @@ class Instance(Record, kw_only=True):
     boots: int = 0
     handle: dict[str, Any] | None = None
     ended: float = 0.0
+    vpc_id: str = ""
+    subnet_id: str = ""
+    zone: str = ""
+    vpc_ip: str = ""
+    groups: list[str] = []
+    interface_id: str = ""
+    public: bool = True
+    template: dict[str, str] = {}
 
     def key(self) -> str:
         return self.id
+
+    def placed(self, scope: Scope) -> Instance:
+        """The record with its place filled in: instances of releases that knew no other stand in the default subnet and group."""
+        self.vpc_id = self.vpc_id or default_id("vpc", scope)
+        self.subnet_id = self.subnet_id or default_id("subnet", scope)
+        self.zone = self.zone or zone(scope)
+        self.groups = self.groups or [default_id("sg", scope)]
+        return self
 
 
 def run_id(instance: Instance) -> str:
@@ -123,12 +142,8 @@ def instance_arn(scope: Scope, instance_id: str) -> str:
 
 
 def zone(scope: Scope) -> str:
+    """The first zone, in which what names none is placed."""
     return f"{scope.region}a"
-
-
-def zone_id(region: str) -> str:
-    parts = region.split("-")
-    return f"{parts[0]}{parts[1][0]}{parts[-1]}-az1" if len(parts) > 2 else f"{region}-az1"
 
 
 def private_dns(scope: Scope, ip: str) -> str:
@@ -154,22 +169,33 @@ def metadata_options_shape(options: Tokens) -> dict[str, Any]:
     }
 
 
-def described(scope: Scope, instance: Instance, subnet_id: str, vpc_id: str, group: dict[str, str]) -> dict[str, Any]:
-    """The Instance shape. A running instance's public address is its own address on this machine: an IP literal that answers."""
+def private_address(instance: Instance) -> str:
+    """What is shown as the instance's private address."""
+    return instance.private_ip
+
+
+def public_address(instance: Instance) -> str:
+    """What is shown as its public address: its own on this machine, an IP literal that answers; none when its interface is to have none."""
+    return instance.private_ip if instance.state == "running" and instance.public else ""
+
+
+def described(scope: Scope, instance: Instance, groups: list[dict[str, str]], interfaces: list[dict[str, Any]]) -> dict[str, Any]:
+    """The Instance shape. groups: GroupId and GroupName of each; interfaces: InstanceNetworkInterface shapes."""
+    instance.placed(scope)
     cpus = TYPES.get(instance.type, (1, 1.0))[0]
     live = instance.state not in ("terminated", "shutting-down")
     shown: dict[str, Any] = {
         "InstanceId": instance.id,
         "ImageId": instance.image_id,
         "State": state_shape(instance.state),
-        "PrivateDnsName": private_dns(scope, instance.private_ip) if live else "",
-        "PublicDnsName": instance.private_ip if instance.state == "running" else "",
+        "PrivateDnsName": private_dns(scope, private_address(instance)) if live else "",
+        "PublicDnsName": public_address(instance),
         "StateTransitionReason": instance.transition,
         "AmiLaunchIndex": instance.index,
         "ProductCodes": [],
         "InstanceType": instance.type,
         "LaunchTime": instance.launched,
-        "Placement": {"AvailabilityZone": zone(scope), "GroupName": "", "Tenancy": "default"},
+        "Placement": {"AvailabilityZone": instance.zone, "GroupName": "", "Tenancy": "default"},
         "Monitoring": {"State": "enabled" if instance.monitoring else "disabled"},
         "Architecture": "x86_64",
         "BlockDeviceMappings": [],
@@ -177,10 +203,10 @@ def described(scope: Scope, instance: Instance, subnet_id: str, vpc_id: str, gro
         "EbsOptimized": False,
         "EnaSupport": True,
         "Hypervisor": "xen",
-        "NetworkInterfaces": [],
+        "NetworkInterfaces": interfaces if live else [],
         "RootDeviceName": "/dev/xvda",
         "RootDeviceType": "ebs",
-        "SecurityGroups": [group] if live else [],
+        "SecurityGroups": groups if live else [],
         "SourceDestCheck": True,
         "Tags": tag_list(instance.tags),
         "VirtualizationType": "hvm",
@@ -189,11 +215,11 @@ def described(scope: Scope, instance: Instance, subnet_id: str, vpc_id: str, gro
         "UsageOperation": "RunInstances",
     }
     if live:
-        shown |= {"SubnetId": subnet_id, "VpcId": vpc_id}
-        if instance.private_ip:
-            shown["PrivateIpAddress"] = instance.private_ip
-    if instance.state == "running":
-        shown["PublicIpAddress"] = instance.private_ip
+        shown |= {"SubnetId": instance.subnet_id, "VpcId": instance.vpc_id}
+        if private_address(instance):
+            shown["PrivateIpAddress"] = private_address(instance)
+    if public_address(instance):
+        shown["PublicIpAddress"] = public_address(instance)
     if instance.key_name:
         shown["KeyName"] = instance.key_name
     if instance.profile_arn and live:
