@@ -50,7 +50,7 @@ def _label(ctx: Context, name: str, seed: str) -> str:
     return f"otpauth://totp/Amazon%20Web%20Services:{quote(shown, safe='@')}?secret={seed}&issuer=Amazon%20Web%20Services"
 
 
-def _drawn(ctx: Context, name: str) -> tuple[str, bytes]:
+def new_drawing(ctx: Context, name: str) -> tuple[str, bytes]:
     """A new seed, and its picture."""
     seed = new_seed(ctx.ids.hex(80))
     return seed, qr_png(_label(ctx, name, seed))
@@ -58,7 +58,7 @@ def _drawn(ctx: Context, name: str) -> tuple[str, bytes]:
 
 def _draw(ctx: Context, args: dict[str, Any]) -> dict[str, Any]:
     """Before the transaction: the picture takes some milliseconds."""
-    return {**args, "drawn": _drawn(ctx, args["virtual_mfa_device_name"])}
+    return {**args, "drawn": new_drawing(ctx, args["virtual_mfa_device_name"])}
 
 
 @writes(
@@ -77,7 +77,7 @@ def create_virtual_mfa_device(
 ) -> Reply:
     if ctx.tx.get(MFADevice, virtual_mfa_device_name.lower()) is not None:
         raise AwsError("EntityAlreadyExists", "MFADevice entity at the same path and name already exists.")
-    seed, picture = drawn or _drawn(ctx, virtual_mfa_device_name)
+    seed, picture = drawn or new_drawing(ctx, virtual_mfa_device_name)
     made = MFADevice(
         name=virtual_mfa_device_name,
         path=path,
