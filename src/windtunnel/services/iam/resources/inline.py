@@ -36,7 +36,11 @@ class PolicyType(ResourceType):
     def _put(self, ctx: Context, props: Properties) -> None:
         for noun, name in _holders(props):
             iam(
-                ctx, f"Put{noun}Policy", **{f"{noun}Name": name}, PolicyName=props["PolicyName"], PolicyDocument=text(props["PolicyDocument"])
+                ctx,
+                f"Put{noun}Policy",
+                **{f"{noun}Name": name},
+                PolicyName=props["PolicyName"],
+                PolicyDocument=text(props["PolicyDocument"]),
             )
 
     def read(self, ctx: Context, resource: Resource) -> Properties | None:
