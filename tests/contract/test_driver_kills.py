@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from driver_lab import ENDPOINT_PORT, Greeter, TestImage, eventually, machine
 
-from windtunnel.compute.driver import Running, SandboxError, SandboxSpec
+from windtunnel.compute.driver import PrivateNetwork, Running, SandboxError, SandboxSpec, Wall
 from windtunnel.compute.runc import RuncDriver
 
 pytestmark = pytest.mark.slow
@@ -75,12 +75,15 @@ def main() -> None:
 def meddle(driver: RuncDriver, thread: int, chance: random.Random) -> None:
     script = "echo boot >> /boots; sleep 1000"
     while True:
-        spec = SandboxSpec(id=f"box-{thread}-{chance.randrange(3)}", image="stock", argv=("sh", "-c", script), keep=True)
+        number = chance.randrange(3)
+        private = PrivateNetwork(network=f"vpc-{number % 2}", ip=f"10.0.{thread}.{number + 4}", prefix=16)
+        spec = SandboxSpec(id=f"box-{thread}-{number}", image="stock", argv=("sh", "-c", script), private=private, keep=True)
         mine = [handle for handle in driver.running() if handle.id == spec.id]
         actions: list[Callable[[], object]] = [lambda spec=spec: driver.start(spec, f"token-{chance.randrange(3)}")] * 3  # type: ignore[misc]
         actions += [lambda spec=spec: driver.remove(spec.id)]  # type: ignore[misc]
         actions += [lambda handle=handle: driver.stop(handle, 0) for handle in mine]  # type: ignore[misc]
         actions += [lambda handle=handle: driver.exec(handle, ("true",)) for handle in mine]  # type: ignore[misc]
+        actions += [lambda handle=handle: driver.set_wall(handle, Wall(outbound=chance.random() < 0.5)) for handle in mine]  # type: ignore[misc]
         try:
             chance.choice(actions)()
         except SandboxError as problem:

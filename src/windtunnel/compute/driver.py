@@ -19,6 +19,7 @@ Errors. `SandboxError` (its text is meant for a user's log) or a subclass; nothi
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import socket
 from collections.abc import Callable, Collection, Mapping
@@ -40,6 +41,7 @@ GUEST_TLS_PORT = 61682
 """Where the guest's 127.0.0.1:<tls port> leads, if the cloud has one."""
 
 SANDBOX_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}\Z")
 
 
 class SandboxError(Exception):
@@ -69,6 +71,60 @@ class GuestFile(msgspec.Struct, frozen=True):
     user: str = "root"
 
 
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """Which packets of one direction it is about; what is None or empty is every.
+
+    protocol: the IP protocol's number (6 is TCP). ports: first and last destination port of TCP and UDP; of ICMP the type and the code, -1
+    is any. peers: IPv4 networks, `10.0.0.0/16` or an address alone; an empty tuple is nobody. allow: False only in `Wall.acl_*`.
+    """
+
+    protocol: int | None = None
+    ports: tuple[int, int] | None = None
+    peers: tuple[str, ...] | None = None
+    allow: bool = True
+
+
+class Wall(msgspec.Struct, frozen=True, kw_only=True):
+    """What may reach a sandbox of a private network, and what it may reach. IPv4; nothing of IPv6 passes.
+
+    Never held back: its own loopback, the cloud's endpoint and metadata, names (the guest's name servers), answers to what was let
+    through and the errors about it.
+
+    public: the address at which the outside (the host, and sandboxes of other networks) reaches it: its own (`Driver.reserve_address` of
+        its id) or one that was reserved for another id, an address to be moved between sandboxes. None: the outside does not reach it.
+    outbound: whether it may open connections to the outside. They come from `public`, or from its own address.
+    ingress, egress: what is let in and out, over either path. Connections that were let through go on when the rule is gone.
+    acl_ingress, acl_egress: looked at for every packet alone, from or to beyond `subnet`, the first that fits decides, nothing passes
+        that none fits; None: everything passes.
+    """
+
+    public: str | None = None
+    outbound: bool = False
+    ingress: tuple[Rule, ...] = ()
+    egress: tuple[Rule, ...] = ()
+    acl_ingress: tuple[Rule, ...] | None = None
+    acl_egress: tuple[Rule, ...] | None = None
+    subnet: str = ""
+
+
+class PrivateNetwork(msgspec.Struct, frozen=True, kw_only=True):
+    """A sandbox's place in a network of its own kind, beside the one that the host reaches.
+
+    Sandboxes of one private network reach each other by `ip`, those of different ones do not, and the host neither routes nor
+    answers in any: networks may overlap each other and the machine's own. Inside, `eth0` has `ip`, and what comes to the public address comes to it.
+
+    network: names it, in this cloud; `[a-z0-9-]`. ip: within `prefix` bits of its subnet. routes: every network that is on the wire
+    (a VPC's blocks). mac: of eth0. wall: at the boot; `Driver.set_wall` changes it.
+    """
+
+    network: str
+    ip: str
+    prefix: int
+    routes: tuple[str, ...] = ()
+    mac: str = ""
+    wall: Wall = Wall()
+
+
 class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What to run. Serialisable; equal specs mean the same sandbox.
 
@@ -87,6 +143,7 @@ class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
     network: False leaves the loopback alone: the cloud's endpoint and the metadata address still answer, nothing else does.
     ip: a fixed private address, from `Driver.reserve_address` or an earlier boot; None: the id's reserved address or a free one.
         The address belongs to the id until `remove`. Ignored without network.
+    private: its place in a private network, in force before its first instruction. Needs `network`.
     keep: the disk survives the end of a boot, and `start` with another token boots it again with its files.
     """
 
@@ -103,6 +160,7 @@ class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
     pids: int | None = None
     network: bool = True
     ip: str | None = None
+    private: PrivateNetwork | None = None
     keep: bool = False
 
 
@@ -113,7 +171,7 @@ class Handle(msgspec.Struct, frozen=True, kw_only=True):
     pid, start_time: the guest's first process as the host numbers it, and field 22 of its /proc/PID/stat; with `boot_id` (of the
         host) they name a process for ever, because pids are used again.
     shim_pid, shim_start_time: the same for the supervisor that holds the guest; 0 where a driver has none.
-    ip: the guest's address, reachable from the host; None without network.
+    ip: the guest's address on the host's side, reachable from there (of a private network: if it is `Wall.public`); None without network.
     started_at: seconds since the epoch.
     """
 
@@ -285,6 +343,14 @@ class Driver(Protocol):
         """
         ...
 
+    def set_wall(self, handle: Handle, wall: Wall) -> None:
+        """Replace the wall of a running boot that has a private network, whole and at once. It stays when this process ends; one that
+        stands already costs nothing.
+
+        Raises NotRunning; SandboxError for a boot without a private network.
+        """
+        ...
+
     def stop(self, handle: Handle, grace: float = 10.0) -> Exited | Gone:
         """SIGTERM to the first process, after `grace` seconds SIGKILL to all; returns when the end is recorded. Repeatable."""
         ...
@@ -305,7 +371,7 @@ class Driver(Protocol):
         ...
 
     def subnet(self) -> str | None:
-        """The network that the addresses are from (`172.31.16.0/20`), stable for this data directory; None if there is none."""
+        """The network that the addresses are from (`198.19.16.0/20`), stable for this data directory; None if there is none."""
         ...
 
     def close(self, remove_network: bool = False) -> None:
@@ -322,6 +388,45 @@ def check_spec(spec: SandboxSpec) -> None:
     for path in (spec.cwd, *(f.path for f in spec.files)):
         if not path.startswith("/") or "\0" in path:
             raise ValueError(f"{path!r} is not an absolute path")
+    if spec.private is not None:
+        check_private(spec.private)
+        if not spec.network:
+            raise ValueError("a private network needs a network")
     for name, value in spec.env.items():
         if not name or "=" in name or "\0" in name + value:
             raise ValueError(f"environment variable {name!r} cannot be passed to a process")
+
+
+def check_private(private: PrivateNetwork) -> None:
+    """Raise ValueError, with what is wrong, for what no driver could build."""
+    if not SANDBOX_ID.match(private.network):
+        raise ValueError(
+            f"private network {private.network!r}: a letter or digit, then letters, digits and hyphens, lower case, at most 63"
+        )
+    if private.mac and not _MAC.match(private.mac):
+        raise ValueError(f"{private.mac!r} is not a hardware address")
+    ipaddress.IPv4Interface(f"{private.ip}/{private.prefix}")
+    for route in private.routes:
+        ipaddress.IPv4Network(route)
+    check_wall(private.wall)
+
+
+def check_wall(wall: Wall) -> None:
+    """Raise ValueError, with what is wrong, for a wall that cannot be built."""
+    if wall.public is not None:
+        ipaddress.IPv4Address(wall.public)
+    if wall.subnet:
+        ipaddress.IPv4Network(wall.subnet)
+    elif wall.acl_ingress is not None or wall.acl_egress is not None:
+        raise ValueError("a wall with rules for each packet needs the subnet within which they do not count")
+    for rule in (*wall.ingress, *wall.egress, *(wall.acl_ingress or ()), *(wall.acl_egress or ())):
+        for peer in rule.peers or ():
+            ipaddress.IPv4Network(peer)
+        if rule.protocol is not None and not 0 <= rule.protocol <= 255:
+            raise ValueError(f"{rule.protocol} is not the number of an IP protocol")
+        if rule.ports is not None and rule.protocol not in (1, 6, 17):
+            raise ValueError(f"protocol {rule.protocol} has no ports")
+        if rule.ports is not None and not all(-1 <= port <= 65535 for port in rule.ports):
+            raise ValueError(f"{rule.ports} are not ports")
+    if not all(rule.allow for rule in (*wall.ingress, *wall.egress)):
+        raise ValueError("only the rules for each packet may refuse")

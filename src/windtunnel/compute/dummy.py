@@ -28,8 +28,10 @@ from windtunnel.compute.driver import (
     SandboxSpec,
     Status,
     Stream,
+    Wall,
     Watcher,
     check_spec,
+    check_wall,
 )
 
 
@@ -49,6 +51,7 @@ class _Boot:
         self.frames: list[LogFrame] = []
         self.exited: Exited | None = None
         self.watchers: list[Watcher] = []
+        self.wall = spec.private.wall if spec.private else None
 
 
 class World:
@@ -73,6 +76,11 @@ class World:
     def say(self, sandbox_id: str, data: bytes, stream: Stream = "stdout") -> None:
         with self._turn:
             self._last(sandbox_id).frames.append(LogFrame(self.now, stream, data))
+
+    def wall(self, sandbox_id: str) -> Wall | None:
+        """What may reach the sandbox's last boot; None if it has no private network."""
+        with self._turn:
+            return self._last(sandbox_id).wall
 
     def end(self, sandbox_id: str, code: int | None = 0, signal: int | None = None, oom_killed: bool = False) -> None:
         """End the sandbox's running boot; watchers are called before this returns."""
@@ -190,6 +198,13 @@ class DummyDriver:
             raise OSError(errno.EFBIG, "File too large", path)
         return content
 
+    def set_wall(self, handle: Handle, wall: Wall) -> None:
+        check_wall(wall)
+        boot = self._running(handle)
+        if boot.wall is None:
+            raise SandboxError(f"sandbox {handle.id} has no private network")
+        boot.wall = wall
+
     def _running(self, handle: Handle) -> _Boot:
         boot = self.world.find(handle.id, handle.token)
         if boot is None or boot.exited is not None:
@@ -218,10 +233,10 @@ class DummyDriver:
 
     def reserve_address(self, sandbox_id: str) -> str | None:
         taken = self.world.addresses
-        return taken.setdefault(sandbox_id, next(ip for n in range(10, 250) if (ip := f"172.31.0.{n}") not in taken.values()))
+        return taken.setdefault(sandbox_id, next(ip for n in range(10, 250) if (ip := f"198.19.0.{n}") not in taken.values()))
 
     def subnet(self) -> str | None:
-        return "172.31.0.0/20"
+        return "198.19.0.0/20"
 
     def close(self, remove_network: bool = False) -> None:
         """Nothing of this process's own to end."""

@@ -38,6 +38,11 @@ def spawn(boot: Boot, cloud: socket.socket) -> int:
 
 def receive(connection: socket.socket, boot: Boot) -> tuple[dict[str, Any], list[socket.socket]]:
     """One message of a supervisor with its file descriptors, as listening sockets."""
+    message, fds = receive_fds(connection, boot)
+    return message, [socket.socket(fileno=fd) for fd in fds]
+
+
+def receive_fds(connection: socket.socket, boot: Boot) -> tuple[dict[str, Any], list[int]]:
     try:
         message, fds = messages.receive(connection)
     except TimeoutError:
@@ -47,13 +52,21 @@ def receive(connection: socket.socket, boot: Boot) -> tuple[dict[str, Any], list
         raise SandboxError(f"the supervisor of {boot.sandbox.name} ended: {words}")
     if "failed" in message:
         raise SandboxError(message["failed"])
-    return message, [socket.socket(fileno=fd) for fd in fds]
+    return message, fds
 
 
 def ask_for_listeners(boot: Boot) -> list[socket.socket]:
     with connect(boot) as connection:
         messages.send(connection, {"listeners": True}, [])
         return receive(connection, boot)[1]
+
+
+def ask_for_switch(boot: Boot) -> int:
+    """The namespace of the boot's private network."""
+    with connect(boot) as connection:
+        messages.send(connection, {"switch": True}, [])
+        [switch] = receive_fds(connection, boot)[1]
+        return switch
 
 
 def connect(boot: Boot) -> socket.socket:

@@ -1,4 +1,4 @@
-"""The cloud's own network: a bridge, one /20 of 172.31.0.0/16, an address a sandbox, and the host's rules around it.
+"""The cloud's own network: a bridge, one /20 of 198.19.0.0/16, an address a sandbox, and the host's rules around it.
 
 Invariant: guests reach each other and the outside, the host reaches guests, and a guest opens no connection to the host itself, to
 another cloud's guests, or to link-local addresses outside. An address belongs to one sandbox id from its reservation to its release;
@@ -22,7 +22,8 @@ from windtunnel.compute.driver import GUEST_ENDPOINT_PORT, GUEST_METADATA_PORT, 
 from windtunnel.compute.shim.runtimes import STAGE
 from windtunnel.compute.tools import run
 
-_POOL = ipaddress.IPv4Network("172.31.0.0/16")
+_POOL = ipaddress.IPv4Network("198.19.0.0/16")
+"""Out of what is set apart for tests of networks (RFC 2544): no VPC's addresses, and seldom a network of the machine's."""
 _METADATA = "169.254.169.254"
 _CREDENTIALS = "169.254.170.2"
 _OTHER_FIREWALL = ("ip", "filter", "FORWARD")
@@ -170,6 +171,10 @@ class Network:
             return f"nameserver {self.gateway}\n"
         return _resolv_conf(self._resolv_conf)
 
+    def name_servers(self) -> list[str]:
+        """Those of `resolv_conf`, of IPv4."""
+        return [server for server in _servers(self.resolv_conf()) if ":" not in server]
+
     def _loopback_resolver(self) -> str | None:
         servers = _servers(_resolv_conf(self._resolv_conf))
         if servers and all(ipaddress.ip_address(s).is_loopback for s in servers):
@@ -177,9 +182,9 @@ class Network:
         return None
 
 
-def link_batch(bridge: str, veth: str, mtu: int) -> str:
-    """For `ip -batch`, on the host: a cable from the bridge into the network namespace of process @PID@."""
-    return f"link add {veth} mtu {mtu} type veth peer name eth0 mtu {mtu} netns @PID@\nlink set {veth} master {bridge} up\n"
+def link_batch(bridge: str, veth: str, mtu: int, name: str = "eth0") -> str:
+    """For `ip -batch`, on the host: a cable from the bridge into the network namespace of process @PID@, where it ends as `name`."""
+    return f"link add {veth} mtu {mtu} type veth peer name {name} mtu {mtu} netns @PID@\nlink set {veth} master {bridge} up\n"
 
 
 def guest_batch(ip: str | None, prefix: int, gateway: str) -> str:

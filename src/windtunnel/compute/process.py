@@ -17,7 +17,7 @@ from typing import Any
 
 from windtunnel.compute.boots import Boot, boot_of
 from windtunnel.compute.collect import Capture
-from windtunnel.compute.driver import ExecResult, Handle, ListenerKind, NotRunning, Running, SandboxError, SandboxSpec
+from windtunnel.compute.driver import ExecResult, Handle, ListenerKind, NotRunning, Running, SandboxError, SandboxSpec, Wall
 from windtunnel.compute.oci import DEFAULT_PATH
 from windtunnel.compute.shim import inside
 from windtunnel.compute.supervised import SupervisedDriver
@@ -103,6 +103,10 @@ class ProcessDriver(SupervisedDriver):
             raise NotRunning(f"sandbox {handle.id} has ended")
         return boot_of(self._sandboxes / handle.id, handle.token)
 
+    def set_wall(self, handle: Handle, wall: Wall) -> None:
+        self._running(handle)
+        raise SandboxError(f"sandbox {handle.id} has no private network")
+
     def reserve_address(self, sandbox_id: str) -> str | None:
         return None
 
@@ -111,7 +115,8 @@ class ProcessDriver(SupervisedDriver):
 
 
 def _refuse(spec: SandboxSpec) -> None:
-    asked = {"memory": spec.memory, "cpus": spec.cpus, "pids": spec.pids, "ip": spec.ip, "user": spec.user if spec.user != "root" else None}
+    asked: dict[str, object] = {"memory": spec.memory, "cpus": spec.cpus, "pids": spec.pids, "ip": spec.ip}
+    asked |= {"user": spec.user if spec.user != "root" else None, "a private network": spec.private}
     refused = [name for name, value in asked.items() if value is not None]
     if refused:
         raise SandboxError(f"the process driver has no isolation and cannot give {', '.join(refused)}; use the runc driver")

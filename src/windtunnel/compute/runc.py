@@ -35,11 +35,17 @@ from windtunnel.compute.driver import (
     SandboxError,
     SandboxSpec,
     Serve,
+    Wall,
+    check_wall,
 )
 from windtunnel.compute.network import Network, guest_batch, guest_rules, link_batch
+from windtunnel.compute.private import SETTINGS, PrivateNetworks, announce, public_batch, within
+from windtunnel.compute.private import guest_batch as private_guest_batch
+from windtunnel.compute.private import link_batch as private_link_batch
 from windtunnel.compute.shim import inside, messages
 from windtunnel.compute.shim.runtimes import ROOTFS, set_user
 from windtunnel.compute.supervised import SupervisedDriver
+from windtunnel.compute.wall import OUTSIDE, wall_rules
 
 _TOOLS = {"runc": "runc", "ip": "iproute2", "nft": "nftables"}
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -65,6 +71,7 @@ class RuncDriver(SupervisedDriver):
         self._runc_root = self._root / "runc"
         self._network = Network(self._root, resolv_conf)
         self._cloud = self._network.bridge
+        self._private = PrivateNetworks()
         self._numbers = itertools.count()
 
     def available(self) -> str | None:
@@ -102,7 +109,7 @@ class RuncDriver(SupervisedDriver):
             "config": oci.config(spec, cgroup, (_CGROUPS / "memory/memory.memsw.limit_in_bytes").exists() or not _cgroups_v1()),
             "cgroups": _cgroup_directories(cgroup),
             "memory_cgroups": [f"{_CGROUPS}/memory{cgroup}", f"{_CGROUPS}{cgroup}"],
-            "network": self._cables(ip),
+            "network": self._cables(spec, boot, ip),
             "ports": [port for _, port in listeners],
         }
         return runtime, ip, [kind for kind, _ in listeners]
@@ -129,7 +136,8 @@ class RuncDriver(SupervisedDriver):
         """The spec's files and our own, as sources beside the boot's order. Names and addresses are the guest's to change once it has
         booted; the name servers are the machine's each time."""
         hostname = spec.hostname or spec.id
-        names = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n" + f"{ip or '127.0.1.1'} {hostname}\n"
+        address = spec.private.ip if spec.private else ip or "127.0.1.1"
+        names = f"127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n{address} {hostname}\n"
         own = [GuestFile("/etc/resolv.conf", (self._network.resolv_conf() if ip else "").encode())]
         if not any(other.name != boot.name for other in boots_of(boot.sandbox)):
             own += [GuestFile("/etc/hosts", names.encode()), GuestFile("/etc/hostname", f"{hostname}\n".encode())]
@@ -142,18 +150,73 @@ class RuncDriver(SupervisedDriver):
             placed.append({"path": file.path, "source": str(source), "mode": file.mode, "user": file.user})
         return placed
 
-    def _cables(self, ip: str | None) -> dict[str, str]:
+    def _cables(self, spec: SandboxSpec, boot: Boot, ip: str | None) -> dict[str, Any]:
         veth = f"wt{uuid.uuid4().hex[:12]}"  # new each time: the kernel takes the last one away in its own time
         rules = guest_rules(self._endpoint_port, self._tls_port)
         if ip is None:
             return {"veth": veth, "link": "", "guest": guest_batch(None, 0, ""), "rules": rules}
         network = self._network.subnet()
+        if spec.private is None:
+            return {
+                "veth": veth,
+                "link": link_batch(self._network.bridge, veth, self._network.mtu),
+                "guest": guest_batch(ip, network.prefixlen, self._network.gateway),
+                "rules": rules,
+            }
+        wall = wall_rules(spec.private.wall, ip, spec.private.ip, self._network.name_servers())
+        (boot.path / "wall").write_text(wall)
         return {
             "veth": veth,
-            "link": link_batch(self._network.bridge, veth, self._network.mtu),
-            "guest": guest_batch(ip, network.prefixlen, self._network.gateway),
-            "rules": rules,
+            "link": link_batch(self._network.bridge, veth, self._network.mtu, OUTSIDE),
+            "guest": guest_batch(None, 0, "") + private_guest_batch(spec.private, ip, network),
+            "rules": rules + wall,
+            "private": {"network": spec.private.network, "ip": spec.private.ip},
+            "private_link": private_link_batch(veth, spec.private),
+            "settings": {f"ipv4/conf/{which}/{name}": value for name, value in SETTINGS.items() for which in ("all", "default")},
         }
+
+    # -- private networks
+
+    def _join(self, spec: SandboxSpec, boot: Boot) -> int | None:
+        return self._private.join(spec.private.network, boot.key) if spec.private is not None else None
+
+    def _rejoin(self, boot: Boot, order: dict[str, Any]) -> None:
+        private = order["runtime"].get("network", {}).get("private")
+        if private is not None:
+            self._private.rejoin(private["network"], boot.key, lambda: handshake.ask_for_switch(boot))
+
+    def _left(self, boot: Boot) -> None:
+        self._private.leave(boot.key)
+
+    def set_wall(self, handle: Handle, wall: Wall) -> None:
+        check_wall(wall)
+        boot = self._running(handle)
+        private = (boot.order() or {})["runtime"]["network"].get("private")
+        if private is None or handle.ip is None:
+            raise SandboxError(f"sandbox {handle.id} has no private network")
+        rules = wall_rules(wall, handle.ip, private["ip"], self._network.name_servers())
+        addresses = public_batch(wall.public, handle.ip)
+        with self._in_line(handle.id):
+            stands = boot.path / "wall"
+            if _read(stands) == rules:
+                return
+            stands.unlink(missing_ok=True)  # from here on until it is written again, nobody knows which one stands
+            namespace = self._namespace_of(handle)
+            try:
+                within(namespace, lambda: _rebuild(rules, addresses, wall.public))
+            finally:
+                os.close(namespace)
+            stands.write_text(rules)
+
+    def _namespace_of(self, handle: Handle) -> int:
+        try:
+            namespace = os.open(f"/proc/{handle.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            raise NotRunning(f"sandbox {handle.id} has ended") from None
+        if not guest_alive(handle):
+            os.close(namespace)
+            raise NotRunning(f"sandbox {handle.id} has ended")
+        return namespace
 
     # -- recovery
 
@@ -270,6 +333,21 @@ class RuncDriver(SupervisedDriver):
                 for directory in _cgroup_directories(cgroup):
                     _remove_cgroup(directory)
         super().close(remove_network)
+        self._private.close()
+
+
+def _rebuild(rules: str, addresses: str, public: str | None) -> None:
+    tools.run(["nft", "-f", "-"], rules)
+    tools.run(["ip", "-batch", "-"], addresses)
+    if public is not None:
+        announce(public)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return ""
 
 
 def _container(boot: Boot) -> str:

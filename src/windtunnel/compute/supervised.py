@@ -41,6 +41,7 @@ from windtunnel.compute.driver import (
 )
 from windtunnel.compute.handshake import END_SECONDS
 from windtunnel.compute.shim import log as frames_file
+from windtunnel.compute.shim import messages
 from windtunnel.compute.watcher import ExitWatcher
 
 log = logging.getLogger("windtunnel.compute")
@@ -102,6 +103,16 @@ class SupervisedDriver:
     def _scrub(self, boot: Boot, order: dict[str, Any]) -> None:
         """Delete what a boot whose supervisor is gone may have left in the kernel."""
         raise NotImplementedError
+
+    def _join(self, spec: SandboxSpec, boot: Boot) -> int | None:
+        """The namespace of the sandbox's private network, to be closed by the caller; the boot is a member until `_left`."""
+        return None
+
+    def _rejoin(self, boot: Boot, order: dict[str, Any]) -> None:
+        """The same for a boot that runs, from an earlier process."""
+
+    def _left(self, boot: Boot) -> None:
+        """The boot has ended, or never began."""
 
     def _release(self, sandbox_id: str) -> None:
         """Give back what belongs to the id beyond its directory."""
@@ -191,14 +202,19 @@ class SupervisedDriver:
                 shim = handshake.spawn(boot, theirs)  # it comes up while we prepare
             live = _Live()
             runs = False
+            switch = None
             try:
                 kinds = self._write_order(spec, token, boot)
-                live.handle = self._hand_shake(boot, ours, live, kinds)
+                switch = self._join(spec, boot)
+                live.handle = self._hand_shake(boot, ours, live, kinds, [] if switch is None else [switch])
                 runs = True
             except OSError as problem:
                 raise SandboxError(str(problem)) from problem
             finally:
+                if switch is not None:
+                    os.close(switch)
                 if not runs:
+                    self._left(boot)
                     ours.close()  # the supervisor hears the end of it and cleans up
                     _close_all(live)
                     handshake.await_end(shim)
@@ -213,9 +229,9 @@ class SupervisedDriver:
         handshake.write_private(boot.path / "boot.json", order)
         return kinds
 
-    def _hand_shake(self, boot: Boot, supervisor: socket.socket, live: _Live, kinds: list[ListenerKind]) -> Handle:
+    def _hand_shake(self, boot: Boot, supervisor: socket.socket, live: _Live, kinds: list[ListenerKind], switch: list[int]) -> Handle:
         supervisor.settimeout(CREATE_SECONDS)
-        supervisor.send(b"order")
+        messages.send(supervisor, {"order": True}, switch)
         _, sockets = handshake.receive(supervisor, boot)
         self._serve_all(boot, kinds, sockets, live)
         supervisor.settimeout(START_SECONDS)
@@ -253,6 +269,7 @@ class SupervisedDriver:
         except ChildProcessError:
             pass  # started by an earlier process of this cloud
         exited = self._settle(boot, live.handle)
+        self._left(boot)
         with self._turn:
             del self._live[boot.key]
             watchers = live.watchers
@@ -294,10 +311,12 @@ class SupervisedDriver:
         with self._turn:
             if boot.key in self._live:
                 return
-        kinds: list[ListenerKind] = (boot.order() or {"kinds": []})["kinds"]
+        order: dict[str, Any] = boot.order() or {"kinds": [], "runtime": {}}
+        kinds: list[ListenerKind] = order["kinds"]
         live = _Live()
         live.handle = handle
         try:
+            self._rejoin(boot, order)
             self._serve_all(boot, kinds, handshake.ask_for_listeners(boot) if kinds else [], live)
         except (OSError, SandboxError):
             if supervisor_alive(handle):

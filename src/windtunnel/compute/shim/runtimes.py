@@ -58,8 +58,10 @@ ROOTFS = f"{STAGE}/rootfs"
 
 
 class Runc:
-    def __init__(self, order: dict[str, Any]) -> None:
+    def __init__(self, order: dict[str, Any], switch: int) -> None:
+        """switch: a descriptor of the private network's namespace, -1 without one."""
         self._order = order
+        self._switch = switch
         self.command = [order["runc"], "--root", order["runc_root"]]
         self.container: str = order["container"]
         self._pid = 0
@@ -121,10 +123,19 @@ class Runc:
             setns(guest, CLONE_NEWNET)
             filtering = runner.start(rules, network["rules"])
             self._sockets = [_listen(port) for port in self._order["ports"]]
+            for path, value in network.get("settings", {}).items():
+                with open(f"/proc/sys/net/{path}", "w") as setting:
+                    setting.write(value)
+            wiring = None
+            if self._switch >= 0:
+                setns(self._switch, CLONE_NEWNET)
+                wiring = runner.start(addresses, network["private_link"].replace("@PID@", str(self._pid)))
             if network["link"]:
                 setns(host, CLONE_NEWNET)
                 runner.run(addresses, network["link"].replace("@PID@", str(self._pid)))
                 setns(guest, CLONE_NEWNET)
+            if wiring is not None:
+                runner.finish(addresses, *wiring)
             runner.run(addresses, network["guest"])
             runner.finish(rules, *filtering)
         finally:
@@ -233,8 +244,8 @@ class Plain:
                 return
 
 
-def make(order: dict[str, Any]) -> Runtime:
-    return Runc(order) if order["kind"] == "runc" else Plain(order)
+def make(order: dict[str, Any], switch: int) -> Runtime:
+    return Runc(order, switch) if order["kind"] == "runc" else Plain(order)
 
 
 def set_user(process: dict[str, Any], user: inside.User) -> None:

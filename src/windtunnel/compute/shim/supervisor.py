@@ -2,7 +2,7 @@
 
     cloud                                supervisor
     starts it, writes boot.json
-    says "order"                   ->
+    says {"order": true}           ->    with the namespace of the private network, if it has one
                                          lock, mount, create, connect; state.json phase "created"
                                    <-    {"created": state} and the listeners as file descriptors
     records what it must, says "go" ->
@@ -11,7 +11,7 @@
 
 Invariant: the guest runs only after "go", and what ran has an exit.json. If the cloud dies before "go" (end of file on fd 3) nothing of
 the boot is left but its directory without exit.json, which the next start sweeps. If it dies later the supervisor goes on alone:
-it pumps the log, holds the listeners (a later cloud asks for them on `control`), runs commands inside (`execs.py`, likewise), and
+it pumps the log, holds the listeners and the private network (a later cloud asks for them on `control`), runs commands inside (`execs.py`, likewise), and
 records the end before it ends itself.
 """
 
@@ -61,10 +61,11 @@ def write_whole(path: str, content: dict[str, Any], durable: bool) -> None:
 
 
 class Supervisor:
-    def __init__(self, cloud: socket.socket, order: dict[str, Any]) -> None:
+    def __init__(self, cloud: socket.socket, order: dict[str, Any], switch: int) -> None:
         self._cloud = cloud
         self._order = order
-        self._runtime = runtimes.make(order["runtime"])
+        self._switch = switch
+        self._runtime = runtimes.make(order["runtime"], switch)
         self._events = Events()
         self._log = log.Writer("log")
         self._pipes: dict[int, int] = {}
@@ -143,13 +144,16 @@ class Supervisor:
         self._record(ends[0], ended_at)
 
     def _attend(self, control: socket.socket, sockets: list[socket.socket]) -> None:
-        """A cloud connects: to get the listeners, or to have a command run."""
+        """A cloud connects: to get the listeners or the private network, or to have a command run."""
         try:
             connection = control.accept()[0]
             connection.settimeout(REQUEST_SECONDS)
             request, fds = messages.receive(connection)
             if request is not None and "exec" in request and isinstance(self._runtime, runtimes.Runc):
                 Command(self._events, self._runtime.command, self._runtime.container, request["exec"], connection, fds)
+            elif request is not None and "switch" in request:
+                messages.send(connection, {"switch": True}, [self._switch])
+                connection.close()
             else:
                 messages.send(connection, {"listeners": len(sockets)}, [s.fileno() for s in sockets])
                 connection.close()
@@ -224,7 +228,8 @@ def main() -> None:
     os.chdir(sys.argv[1])
     os.set_inheritable(3, False)
     cloud = socket.socket(fileno=3)
-    if cloud.recv(16) == b"order":
+    message, fds = messages.receive(cloud)
+    if message is not None:
         with open("boot.json") as f:
             order = json.load(f)
-        Supervisor(cloud, order).run()
+        Supervisor(cloud, order, fds[0] if fds else -1).run()
