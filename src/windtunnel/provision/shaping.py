@@ -154,8 +154,6 @@ class _Compiler:
             above, _, own = key.rpartition(".")
             if above != at or (to and to == leave):
                 continue
-            if to and to not in shape.members:
-                raise LookupError(f"{self._service}:{self._operation} has no member {path}.{to}, which {key} is to become")
             undeclared = (to, _refused(self._service, self._operation, f"{path}.{to}" if path else to))
             members[own] = members[plain(own)] = (members.get(to) or undeclared) if to else None
         return members

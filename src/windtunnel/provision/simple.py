@@ -42,7 +42,8 @@ class Mapped(ResourceType):
     member: the input member of reads, updates and deletes that holds the physical id (`{"logGroupName": "id"}` is the rule).
     identity: where the physical id is in create's reply (`QueueUrl`, `project.name`); "" for the name that was asked for.
     thing: where the description is in the reply of `reads` (`project`, `logGroups.0`). listed: the same for `lists`: a list, and the id in each (`queueUrls`, `items.name`).
-    rename, rest: as for `Walk`. drop: properties that create does not take because `finish` sees to them.
+    rename, rest: as for `Walk`; tells: further names that only the description has (`{"Arn": "QueueArn"}`).
+    drop: properties that create does not take because `finish` sees to them.
     update_drop: those that update does not take either. defaults: what update says of a property that is given no more.
     attributes: GetAtt name -> where it is in the description.
     """
@@ -58,6 +59,7 @@ class Mapped(ResourceType):
     thing: ClassVar[str] = ""
     listed: ClassVar[str] = ""
     rename: ClassVar[Mapping[str, str]] = {}
+    tells: ClassVar[Mapping[str, str]] = {}
     rest: ClassVar[str] = ""
     drop: ClassVar[tuple[str, ...]] = ()
     update_drop: ClassVar[tuple[str, ...]] = ()
@@ -91,7 +93,7 @@ class Mapped(ResourceType):
 
     def told(self, ctx: Context, id: str, description: Reply) -> Properties:
         """The properties that a description tells."""
-        return properties(self.schema, description, rename=self.rename)
+        return properties(self.schema, description, rename={**self.rename, **self.tells})
 
     # The contract.
 
@@ -164,7 +166,8 @@ class Mapped(ResourceType):
             return None
         told = self.told(ctx, resource.id, description)
         if self.tagging is not None and self.tagging.lists:
-            target = resource.attributes.get(self.tagging.by) or dig(description, self.attributes.get(self.tagging.by, "")) or resource.id
+            by = self.tagging.by
+            target = (resource.attributes.get(by) or dig(description, self.attributes[by])) if by else resource.id
             reply = ctx.call(self.service, self.tagging.lists, **_snake({self.tagging.target: target}))
             told |= properties(self.schema, {self.schema.tag_property: dig(reply, self.tagging.found) or []})
         return told

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given as given_by
+from hypothesis import settings
+from hypothesis import strategies as st
 
 from windtunnel.provision import checking
 from windtunnel.provision.checking import PropertyDifference, check, differences, failure
@@ -232,3 +235,52 @@ def test_a_change_set_tells_each_property() -> None:
         ("/Properties/Size", "Conditionally", "Add", None, "3"),
         ("/Properties/Steps/0/Times", "Never", "Modify", "1", "2"),
     ]
+
+
+HOSTILE = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["1", "true", "{", "[]", '{"a":', "9" * 500, "-1e400"]),
+    lambda below: (
+        st.lists(below, max_size=3)
+        | st.dictionaries(st.text(max_size=4) | st.sampled_from(["Key", "Value", "Do", "Then"]), below, max_size=3)
+    ),
+    max_leaves=12,
+)
+OF_AWS = [
+    aws(name)
+    for name in (
+        "AWS::SQS::Queue",
+        "AWS::S3::Bucket",
+        "AWS::EC2::Instance",
+        "AWS::Events::Rule",
+        "AWS::CodeBuild::Project",
+        "AWS::SSM::Parameter",
+    )
+]
+
+
+@st.composite
+def some_properties(draw: st.DrawFn) -> tuple[TypeSchema, dict[str, Any], dict[str, Any]]:
+    kind = draw(st.sampled_from([THING, *OF_AWS]))
+    names = st.sampled_from(sorted(kind.properties)) | st.text(max_size=3)
+    values = st.dictionaries(names, HOSTILE, max_size=4)
+    return kind, draw(values), draw(values)
+
+
+@settings(max_examples=150, deadline=None)
+@given_by(some_properties())
+def test_nothing_that_json_can_say_breaks_it(case: tuple[TypeSchema, dict[str, Any], dict[str, Any]]) -> None:
+    kind, old, new = case
+    coerced, problems = check(kind, old)
+    assert failure(kind, "R", problems) or not problems
+    again, still = check(kind, coerced)
+    assert repr(again) == repr(coerced) and len(still) <= len(problems), "coercing twice is coercing once"
+    names = checking.changed(kind, old, new)
+    assert names <= {*old, *new}
+    assert checking.create_only(kind, old, new) <= kind.create_only
+    assert {one.name for one in checking.changes(kind, old, new)} <= names
+    assert all(one.path.startswith("/") for one in differences(kind, old, new))

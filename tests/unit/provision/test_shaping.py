@@ -88,8 +88,8 @@ def test_what_fits_nowhere_is_refused(service: str, operation: str, given: Any, 
     assert (refused.value.code, names in refused.value.message) == (code, True)
 
 
-def test_a_misspelt_rename_is_a_mistake_of_ours() -> None:
-    with pytest.raises(LookupError, match="no member"):
+def test_a_rename_to_a_member_that_is_not_there_is_refused_by_that_name() -> None:
+    with pytest.raises(AwsError, match="ssm:PutParameter with Nmae"):
         arguments("ssm", "PutParameter", {"Name": "n"}, rename={"Name": "Nmae"})
 
 
