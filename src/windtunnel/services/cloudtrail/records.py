@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 from windtunnel.services.cloudtrail.kinds import DATA, event_name
+from windtunnel.services.cloudtrail.mentioned import resources
 from windtunnel.services.cloudtrail.notes import OMITTED, Caller, Note, event_id
-from windtunnel.services.cloudtrail.resources import resources
 from windtunnel.wire.models import ServiceModel, UnknownService, load_metadata, load_service
 from windtunnel.wire.naming import xform
 

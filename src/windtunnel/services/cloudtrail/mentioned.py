@@ -33,6 +33,7 @@ _NAMED: dict[str, dict[str, str]] = {
     "codebuild": {"projectName": "AWS::CodeBuild::Project"},
     "codedeploy": {"applicationName": "AWS::CodeDeploy::Application", "deploymentGroupName": "AWS::CodeDeploy::DeploymentGroup"},
     "codepipeline": {"pipelineName": "AWS::CodePipeline::Pipeline"},
+    "ecr": {"repositoryName": "AWS::ECR::Repository"},
     "lambda": {"functionName": "AWS::Lambda::Function"},
 }
 _BY_OPERATION = {
