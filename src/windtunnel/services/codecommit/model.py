@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.records import Record, RecordScope
 from windtunnel.kernel.scope import Scope
+from windtunnel.kernel.tags import reserved, users
 
 HEADS, TAGS = "refs/heads/", "refs/tags/"
 _FORBIDDEN = re.compile(r"\.\.|//|@\{|[\x00-\x20\x7f~^:?*\[\\]|\.lock(/|$)|(^|/)\.|\.$|/$|^/|^@$")
@@ -58,15 +59,15 @@ def resource_tags(repo: Repository | None) -> dict[str, str]:
     return {f"aws:ResourceTag/{key}": value for key, value in (repo.tags if repo else {}).items()}
 
 
-def checked_tags(held: dict[str, str], tags: dict[str, str]) -> dict[str, str]:
-    """A repository's tags with more of them. Raises InvalidSystemTagUsageException, InvalidTagKeyException, TooManyTagsException."""
+def checked_tags(held: dict[str, str], tags: dict[str, str], stack: bool = False) -> dict[str, str]:
+    """A repository's tags with more of them. stack: CloudFormation sets them. Raises InvalidSystemTagUsageException, InvalidTagKeyException, TooManyTagsException."""
     for key, value in tags.items():
-        if key.lower().startswith("aws:"):
+        if reserved(key, stack):
             raise AwsError("InvalidSystemTagUsageException", f"The tag key {key} begins with aws:, which is reserved.")
         if not 1 <= len(key) <= 128 or len(value) > 256:
             raise AwsError("InvalidTagsMapException", "A tag's key has 1 to 128 characters, its value up to 256.")
     found = {**held, **tags}
-    if len(found) > 50:
+    if len(users(found)) > 50:
         raise AwsError("TooManyTagsException", "The maximum number of tags for a resource is 50.")
     return found
 

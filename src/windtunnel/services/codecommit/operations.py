@@ -12,6 +12,7 @@ from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.git import ZERO, Update
 from windtunnel.kernel.registry import MemberErrors, ServiceRules, at_start, reads, service_rules, writes
 from windtunnel.kernel.scope import Arn
+from windtunnel.kernel.tags import by_stack, users
 from windtunnel.services.codecommit.model import (
     HEADS,
     Ref,
@@ -49,7 +50,8 @@ service_rules(
 
 
 def asked_tags(tags: dict[str, str] | None) -> dict[str, Any]:
-    asked: dict[str, Any] = {f"aws:RequestTag/{key}": value for key, value in (tags or {}).items()}
+    tags = users(tags or {})
+    asked: dict[str, Any] = {f"aws:RequestTag/{key}": value for key, value in tags.items()}
     return asked | ({"aws:TagKeys": list(tags)} if tags else {})
 
 
@@ -132,7 +134,7 @@ def create_repository(ctx: Context, repository_name: str, repository_description
         description=repository_description,
         created=ctx.now,
         modified=ctx.now,
-        tags=checked_tags({}, tags or {}),
+        tags=checked_tags({}, tags or {}, by_stack(ctx)),
     )
     ctx.tx.insert(repo)
     return {"repositoryMetadata": metadata(ctx.scope, repo, ctx.cloud.endpoint)}
@@ -336,7 +338,7 @@ def by_arn(ctx: Context, text: str) -> Repository:
 @writes("codecommit", "TagResource", authorize=on_arn("codecommit:TagResource"), acts="resourceArn tags{}")
 def tag_resource(ctx: Context, resource_arn: str, tags: dict[str, str]) -> Reply:
     repo = by_arn(ctx, resource_arn)
-    repo.tags = checked_tags(repo.tags, tags)
+    repo.tags = checked_tags(repo.tags, tags, by_stack(ctx))
     ctx.tx.put(repo)
     return {}
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from windtunnel.kernel.context import Context, Need
 from windtunnel.kernel.errors import AwsError
+from windtunnel.kernel.tags import users_pairs
 from windtunnel.services.codepipeline.acting import SERVICE
 from windtunnel.services.codepipeline.model import Pipeline, pipeline_arn
 
@@ -17,6 +18,7 @@ def resource_tags(ctx: Context, pipeline: str) -> dict[str, str]:
 
 
 def request_tags(tags: list[dict[str, str]]) -> dict[str, Any]:
+    tags = users_pairs(tags, "key")
     if not tags:
         return {}
     return {**{f"aws:RequestTag/{tag['key']}": tag["value"] for tag in tags}, "aws:TagKeys": [tag["key"] for tag in tags]}

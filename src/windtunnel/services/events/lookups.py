@@ -8,9 +8,11 @@ from typing import Any, TypeVar
 from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.scope import Arn
+from windtunnel.kernel.tags import by_stack, reserved, users, users_pairs
 from windtunnel.services.events.model import DEFAULT_BUS, Bus, Rule, bus_arn, rule_arn, rule_key
 
 R = TypeVar("R")
+MAX_TAGS = 50
 
 
 def bus_name(ctx: Context, given: str | None, operation: str) -> str:
@@ -59,9 +61,21 @@ def rule_context(ctx: Context, name: str, bus: str) -> dict[str, Any]:
 
 
 def request_tags(tags: list[dict[str, str]] | None) -> dict[str, Any]:
+    tags = users_pairs(tags)
     if not tags:
         return {}
     return {**{f"aws:RequestTag/{tag['Key']}": tag["Value"] for tag in tags}, "aws:TagKeys": [tag["Key"] for tag in tags]}
+
+
+def checked_tags(ctx: Context, held: dict[str, str], tags: list[dict[str, str]]) -> dict[str, str]:
+    """The tags with these added. Raises AWS's error for its own, unless CloudFormation sets them, and for too many."""
+    stack = by_stack(ctx)
+    if any(reserved(tag["Key"], stack) for tag in tags):
+        raise invalid("Tag keys that begin with aws: are reserved for AWS.")
+    merged = {**held, **{tag["Key"]: tag["Value"] for tag in tags}}
+    if len(users(merged)) > MAX_TAGS:
+        raise invalid(f"The number of tags exceeds the limit of {MAX_TAGS} for a resource.")
+    return merged
 
 
 def on_rule(action: str, argument: str = "name") -> Any:

@@ -7,11 +7,13 @@ from typing import Any, TypeVar
 
 from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError
+from windtunnel.kernel.tags import by_stack, reserved, users, users_pairs
 from windtunnel.services.scheduler.model import DEFAULT_GROUP, Deletion, Group, Schedule
 
 R = TypeVar("R")
 REMEMBERED = 8 * 3600.0
 SWEEP = 8
+MAX_TAGS = 50
 
 
 def invalid(message: str) -> AwsError:
@@ -52,6 +54,25 @@ def on_everything(action: str) -> Any:
 
 def tag_keys(tags: dict[str, str]) -> dict[str, str]:
     return {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
+
+
+def checked_tags(ctx: Context, held: dict[str, str], tags: list[dict[str, str]]) -> dict[str, str]:
+    """The tags with these added. Raises AWS's error for its own, unless CloudFormation sets them, and for too many."""
+    stack = by_stack(ctx)
+    if any(reserved(tag["Key"], stack) for tag in tags):
+        raise invalid("Tag keys that begin with aws: are reserved for AWS.")
+    merged = {**held, **{tag["Key"]: tag["Value"] for tag in tags}}
+    if len(users(merged)) > MAX_TAGS:
+        raise invalid(f"The number of tags exceeds the limit of {MAX_TAGS} for a resource.")
+    return merged
+
+
+def request_tags(tags: list[dict[str, str]] | None) -> dict[str, Any]:
+    """Condition keys of the tags that are given, without CloudFormation's."""
+    given = users_pairs(tags)
+    if not given:
+        return {}
+    return {**{f"aws:RequestTag/{tag['Key']}": tag["Value"] for tag in given}, "aws:TagKeys": [tag["Key"] for tag in given]}
 
 
 def deleted_before(ctx: Context, what: str, token: str) -> bool:

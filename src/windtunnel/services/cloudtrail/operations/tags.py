@@ -7,6 +7,7 @@ from typing import Any
 from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
+from windtunnel.kernel.tags import users, users_pairs
 from windtunnel.services.cloudtrail.operations.trails import tags_of
 from windtunnel.services.cloudtrail.trails import Trail, find, need, own_trail
 
@@ -14,6 +15,7 @@ from windtunnel.services.cloudtrail.trails import Trail, find, need, own_trail
 def on_tags(action: str) -> Any:
     def authorize(ctx: Context, resource_id: str, tags_list: list[dict[str, str]] | None = None, **_: Any) -> list[Need]:
         asked: dict[str, Any] = {}
+        tags_list = users_pairs(tags_list)
         if tags_list:
             asked = {f"aws:RequestTag/{tag['Key']}": tag.get("Value", "") for tag in tags_list if action == "AddTags"}
             asked["aws:TagKeys"] = [tag["Key"] for tag in tags_list]
@@ -35,8 +37,8 @@ def _tagged(ctx: Context, arn: str) -> Trail:
 @writes("cloudtrail", "AddTags", authorize=on_tags("AddTags"), acts="ResourceId TagsList[].Key TagsList[].Value")
 def add_tags(ctx: Context, resource_id: str, tags_list: list[dict[str, str]]) -> Reply:
     trail = _tagged(ctx, resource_id)
-    merged = trail.tags | tags_of(tags_list)
-    if len(merged) > 50:
+    merged = trail.tags | tags_of(ctx, tags_list)
+    if len(users(merged)) > 50:
         raise AwsError("TagsLimitExceededException", "The number of tags per trail has exceeded the permitted amount. The limit is 50.")
     trail.tags = merged
     ctx.tx.put(trail)

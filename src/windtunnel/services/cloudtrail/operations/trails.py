@@ -11,6 +11,7 @@ from typing import Any
 from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
+from windtunnel.kernel.tags import by_stack, reserved, users_pairs
 from windtunnel.services.cloudtrail import destinations
 from windtunnel.services.cloudtrail.delivering import begin, end
 from windtunnel.services.cloudtrail.trails import (
@@ -41,6 +42,7 @@ def on_change(action: str) -> Any:
         ctx: Context, name: str, tags_list: list[dict[str, str]] | None = None, cloud_watch_logs_role_arn: str = "", **_: Any
     ) -> list[Need]:
         asked: dict[str, Any] = {}
+        tags_list = users_pairs(tags_list)
         if tags_list:
             asked = {f"aws:RequestTag/{tag['Key']}": tag.get("Value", "") for tag in tags_list}
             asked["aws:TagKeys"] = [tag["Key"] for tag in tags_list]
@@ -83,7 +85,7 @@ def create_trail(
         raise AwsError(
             "MaximumNumberOfTrailsExceededException", f"User: {ctx.scope.account} already has {MAX_TRAILS} trails in {ctx.scope.region}."
         )
-    trail = Trail(name=name, bucket=s3_bucket_name, tags=tags_of(tags_list or []))
+    trail = Trail(name=name, bucket=s3_bucket_name, tags=tags_of(ctx, tags_list or []))
     _set(ctx, trail, said)
     destinations.check(ctx, trail)
     ctx.tx.insert(trail)
@@ -91,9 +93,12 @@ def create_trail(
     return described(trail, ctx.scope, whole=False)
 
 
-def tags_of(tags: list[dict[str, str]]) -> dict[str, str]:
-    if len(tags) > 50:
+def tags_of(ctx: Context, tags: list[dict[str, str]]) -> dict[str, str]:
+    if len(users_pairs(tags)) > 50:
         raise AwsError("TagsLimitExceededException", "The number of tags per trail has exceeded the permitted amount. The limit is 50.")
+    stack = by_stack(ctx)
+    if any(reserved(tag["Key"], stack) for tag in tags):
+        raise AwsError("InvalidTagParameterException", "Tag keys that begin with aws: are reserved for AWS.")
     return {tag["Key"]: tag.get("Value", "") for tag in tags}
 
 

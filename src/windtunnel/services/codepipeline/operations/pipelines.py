@@ -7,6 +7,7 @@ from typing import Any
 from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
+from windtunnel.kernel.tags import by_stack, users_pairs
 from windtunnel.kernel.trail import trail
 from windtunnel.services.codepipeline import structure
 from windtunnel.services.codepipeline.acting import SERVICE
@@ -51,7 +52,8 @@ pipeline.stages[].name {_ACTION}.name {_ACTION}.actionTypeId.category {_ACTION}.
 
 def may_create(ctx: Context, pipeline: dict[str, Any], tags: list[dict[str, str]] | None = None, **_: Any) -> list[Need]:
     arn = pipeline_arn(ctx.scope, pipeline["name"])
-    needs = [Need("codepipeline:CreatePipeline", arn, request_tags(tags or [])), *passed_roles(pipeline)]
+    tags = users_pairs(tags, "key")
+    needs = [Need("codepipeline:CreatePipeline", arn, request_tags(tags)), *passed_roles(pipeline)]
     return [*needs, Need("codepipeline:TagResource", arn, request_tags(tags))] if tags else needs
 
 
@@ -71,7 +73,7 @@ def create_pipeline(ctx: Context, pipeline: dict[str, Any], tags: list[dict[str,
         raise AwsError("PipelineNameInUseException", f"A pipeline with the name '{name}' already exists in account '{ctx.scope.account}'")
     watches = structure.check(pipeline, ctx.scope.region, "CreatePipeline")
     check_role(ctx, pipeline)
-    given_tags = checked_tags({}, tags or [])
+    given_tags = checked_tags({}, tags or [], by_stack(ctx))
     if len(ctx.tx.scan(Pipeline, limit=MAX_PIPELINES)) >= MAX_PIPELINES:
         raise AwsError("LimitExceededException", f"The account has reached the limit of {MAX_PIPELINES} pipelines in this region.")
     declaration = structure.normalised(pipeline, 1)

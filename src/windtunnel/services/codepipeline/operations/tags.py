@@ -10,6 +10,7 @@ from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
 from windtunnel.kernel.scope import Arn
+from windtunnel.kernel.tags import by_stack
 from windtunnel.services.codepipeline.authorize import request_tags, resource_tags
 from windtunnel.services.codepipeline.model import Pipeline
 from windtunnel.services.codepipeline.paging import key_of, token_after
@@ -41,7 +42,7 @@ def tagged_pipeline(ctx: Context, resource_arn: str) -> Pipeline:
 @writes("codepipeline", "TagResource", authorize=on_arn("TagResource"), acts="resourceArn tags[].key tags[].value")
 def tag_resource(ctx: Context, resource_arn: str, tags: list[dict[str, str]]) -> Reply:
     pipeline = tagged_pipeline(ctx, resource_arn)
-    ctx.tx.put(msgspec.structs.replace(pipeline, tags=checked_tags(pipeline.tags, tags)))
+    ctx.tx.put(msgspec.structs.replace(pipeline, tags=checked_tags(pipeline.tags, tags, by_stack(ctx))))
     return {}
 
 

@@ -9,6 +9,7 @@ import msgspec
 from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.registry import reads, writes
+from windtunnel.kernel.tags import users_pairs
 from windtunnel.services.ecr.lookups import invalid, need, on_repository, registry, request_tags, the_repository
 from windtunnel.services.ecr.model import Repository
 from windtunnel.services.ecr.operations.tags import merged
@@ -20,9 +21,9 @@ _WITH_FILTERS = ("IMMUTABLE_WITH_EXCLUSION", "MUTABLE_WITH_EXCLUSION")
 def may_create(
     ctx: Context, repository_name: str, registry_id: str | None = None, tags: list[dict[str, str]] | None = None, **_: Any
 ) -> list[Need]:
-    asked = request_tags(tags)
+    asked = request_tags(users_pairs(tags))
     needs = [need(ctx, "CreateRepository", repository_name, registry_id, asked)]
-    return [*needs, need(ctx, "TagResource", repository_name, registry_id, asked)] if tags else needs
+    return [*needs, need(ctx, "TagResource", repository_name, registry_id, asked)] if asked else needs
 
 
 def _check_filters(mutability: str, filters: list[dict[str, str]] | None) -> None:
@@ -61,7 +62,7 @@ def create_repository(
         mutability=image_tag_mutability,
         exclusions=image_tag_mutability_exclusion_filters or [],
         scan_on_push=bool((image_scanning_configuration or {}).get("scanOnPush")),
-        tags=merged({}, tags or []),
+        tags=merged(ctx, {}, tags or []),
     )
     home.tx.insert(made)
     return {"repository": made.described(home.scope)}

@@ -10,21 +10,23 @@ from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
 from windtunnel.kernel.scope import Arn
+from windtunnel.kernel.tags import by_stack, reserved, users
 from windtunnel.services.ecr.lookups import invalid, need, request_tags, the_repository
 from windtunnel.services.ecr.model import Repository, repository_arn
 
 MAX_TAGS = 50
 
 
-def merged(old: dict[str, str], tags: list[dict[str, str]]) -> dict[str, str]:
-    """The tags with these added; AwsError for one that may not be."""
+def merged(ctx: Context, old: dict[str, str], tags: list[dict[str, str]]) -> dict[str, str]:
+    """The tags with these added; AwsError for one that this caller may not set."""
+    stack = by_stack(ctx)
     for tag in tags:
         key, value = tag["Key"], tag["Value"]
-        if not 0 < len(key) <= 128 or len(value) > 256 or key.lower().startswith("aws:"):
+        if not 0 < len(key) <= 128 or len(value) > 256 or reserved(key, stack):
             said = f"Invalid parameter at 'tags' failed to satisfy constraint: 'the tag {key!r} is not valid'"
             raise AwsError("InvalidTagParameterException", said)
     found = old | {tag["Key"]: tag["Value"] for tag in tags}
-    if len(found) > MAX_TAGS:
+    if len(users(found)) > MAX_TAGS:
         raise AwsError("TooManyTagsException", f"The number of tags exceeds the limit of {MAX_TAGS} for a repository.")
     return found
 
@@ -54,7 +56,7 @@ def _tagged(ctx: Context, resource_arn: str) -> Repository:
 @writes("ecr", "TagResource", authorize=on_arn("TagResource"), acts="resourceArn tags[].Key tags[].Value")
 def tag_resource(ctx: Context, resource_arn: str, tags: list[dict[str, str]]) -> Reply:
     found = _tagged(ctx, resource_arn)
-    ctx.tx.put(msgspec.structs.replace(found, tags=merged(found.tags, tags)))
+    ctx.tx.put(msgspec.structs.replace(found, tags=merged(ctx, found.tags, tags)))
     return {}
 
 

@@ -10,7 +10,7 @@ from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
 from windtunnel.kernel.scope import Arn
-from windtunnel.services.events.lookups import bus_name, invalid, on_bus, on_everything, page, request_tags, the_bus
+from windtunnel.services.events.lookups import bus_name, checked_tags, invalid, on_bus, on_everything, page, request_tags, the_bus
 from windtunnel.services.events.model import DEFAULT_BUS, Bus, Rule, bus_arn, rules_of
 
 MAX_BUSES = 100
@@ -20,7 +20,7 @@ SILENT = {"LogConfig.IncludeDetail": "NONE", "LogConfig.Level": "OFF"}
 def may_create(ctx: Context, name: str, tags: list[dict[str, str]] | None = None, **_: Any) -> list[Need]:
     arn, context = bus_arn(ctx.scope, name), request_tags(tags)
     needs = [Need("events:CreateEventBus", arn, context)]
-    return [*needs, Need("events:TagResource", arn, context)] if tags else needs
+    return [*needs, Need("events:TagResource", arn, context)] if context else needs
 
 
 def _dead_letters(config: dict[str, str] | None) -> str:
@@ -70,7 +70,7 @@ def create_event_bus(
         modified=ctx.now,
         description=description,
         dead_letters=_dead_letters(dead_letter_config),
-        tags={tag["Key"]: tag["Value"] for tag in tags or []},
+        tags=checked_tags(ctx, {}, tags or []),
     )
     ctx.tx.put(bus)
     return {"EventBusArn": bus_arn(ctx.scope, name), **_configured(bus)}

@@ -11,8 +11,10 @@ from windtunnel.events.schedule import InvalidSchedule, parse
 from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.registry import reads, writes
+from windtunnel.kernel.tags import users_pairs
 from windtunnel.services.events.lookups import (
     bus_name,
+    checked_tags,
     invalid,
     last_of,
     on_everything,
@@ -52,7 +54,7 @@ def may_put_rule(
     context = {**rule_context(ctx, name, bus), **request_tags(tags), **_named_by(event_pattern)}
     arn = rule_arn(ctx.scope, name, bus)
     needs = [Need("events:PutRule", arn, context)]
-    if tags:
+    if users_pairs(tags):
         needs.append(Need("events:TagResource", arn, context))
     return [*needs, Need("iam:PassRole", role_arn, {"iam:PassedToService": SERVICE})] if role_arn else needs
 
@@ -114,7 +116,7 @@ def put_rule(
         role=role_arn,
         created_by=old.created_by if old else ctx.principal.account,
         targets=old.targets if old else {},
-        tags=old.tags if old else {tag["Key"]: tag["Value"] for tag in tags or []},
+        tags=old.tags if old else checked_tags(ctx, {}, tags or []),
         schedule_run=old.schedule_run if old else "",
     )
     store(ctx, reschedule(ctx, rule))

@@ -10,10 +10,8 @@ from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
 from windtunnel.kernel.scope import Arn
-from windtunnel.services.events.lookups import invalid, request_tags, resource_tags
+from windtunnel.services.events.lookups import checked_tags, invalid, request_tags, resource_tags
 from windtunnel.services.events.model import DEFAULT_BUS, Bus, Rule, rule_key
-
-MAX_TAGS = 50
 
 
 def on_arn(action: str) -> Any:
@@ -55,10 +53,7 @@ def tagged(ctx: Context, resource_arn: str) -> Rule | Bus:
 @writes("events", "TagResource", authorize=on_arn("TagResource"), acts="ResourceARN Tags[].Key Tags[].Value")
 def tag_resource(ctx: Context, resource_arn: str, tags: list[dict[str, str]]) -> Reply:
     found = tagged(ctx, resource_arn)
-    merged = {**found.tags, **{tag["Key"]: tag["Value"] for tag in tags}}
-    if len(merged) > MAX_TAGS:
-        raise invalid("The number of tags exceeds the limit of 50 for a resource.")
-    ctx.tx.put(msgspec.structs.replace(found, tags=merged))
+    ctx.tx.put(msgspec.structs.replace(found, tags=checked_tags(ctx, found.tags, tags)))
     return {}
 
 

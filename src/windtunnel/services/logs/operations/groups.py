@@ -7,6 +7,8 @@ from typing import Any
 from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
+from windtunnel.kernel.tags import users
+from windtunnel.services.logs.marking import checked_tags
 from windtunnel.services.logs.model import (
     RETENTION_DAYS,
     LogGroup,
@@ -34,6 +36,7 @@ def on_group(action: str) -> Any:
 
 def on_new_group(ctx: Context, log_group_name: str, tags: dict[str, str] | None = None, **_: Any) -> list[Need]:
     [found] = need(ctx, "CreateLogGroup", log_group_name)
+    tags = users(tags or {})
     if not tags:
         return [found]
     asked = {f"aws:RequestTag/{key}": value for key, value in tags.items()} | {"aws:TagKeys": list(tags)}
@@ -76,7 +79,7 @@ def create_log_group(
     group = LogGroup(
         name=log_group_name,
         created=int(ctx.now * 1000),
-        tags=dict(tags or {}),
+        tags=checked_tags(ctx, {}, tags or {}),
         log_class=log_group_class,
         protected=deletion_protection_enabled,
         retention=DELIVERY_DAYS if log_group_class == "DELIVERY" else None,

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from windtunnel.kernel.context import Context, Need, Reply
-from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
+from windtunnel.services.logs.marking import checked_tags
 from windtunnel.services.logs.model import LogGroup, group_arn, group_name, group_or_error
-
-MAX_TAGS = 50
 
 
 def on_arn(action: str) -> Any:
@@ -36,10 +34,7 @@ def _need(ctx: Context, action: str, name: str, tags: dict[str, str] | None) -> 
 
 def _tag(ctx: Context, name: str, tags: dict[str, str]) -> Reply:
     group = group_or_error(ctx, name)
-    merged = group.tags | tags
-    if len(merged) > MAX_TAGS:
-        raise AwsError("InvalidParameterException", f"A log group can have at most {MAX_TAGS} tags.")
-    group.tags = merged
+    group.tags = checked_tags(ctx, group.tags, tags)
     ctx.tx.put(group)
     return {}
 

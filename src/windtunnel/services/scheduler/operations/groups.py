@@ -12,12 +12,14 @@ from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
 from windtunnel.services.scheduler.firing import end
 from windtunnel.services.scheduler.lookups import (
+    checked_tags,
     deleted_before,
     find_group,
     invalid,
     on_everything,
     page,
     remember_deletion,
+    request_tags,
     tag_keys,
     the_group,
 )
@@ -31,10 +33,7 @@ def on_group(action: str) -> Any:
     def authorize(ctx: Context, name: str, tags: list[dict[str, str]] | None = None, **_: Any) -> list[Need]:
         found = find_group(ctx, name)
         context: dict[str, Any] = tag_keys(found.tags) if found is not None else {}
-        if tags:
-            context |= {f"aws:RequestTag/{tag['Key']}": tag["Value"] for tag in tags}
-            context["aws:TagKeys"] = [tag["Key"] for tag in tags]
-        return [Need(f"scheduler:{action}", group_arn(ctx.scope, name), context)]
+        return [Need(f"scheduler:{action}", group_arn(ctx.scope, name), context | request_tags(tags))]
 
     return authorize
 
@@ -48,7 +47,7 @@ def create_schedule_group(ctx: Context, name: str, client_token: str = "", tags:
         raise AwsError("ConflictException", f"Schedule group {name} already exists.")
     if len(ctx.tx.scan(Group, limit=MAX_GROUPS)) >= MAX_GROUPS:
         raise AwsError("ServiceQuotaExceededException", f"The number of schedule groups exceeds the limit of {MAX_GROUPS}.")
-    kept = {tag["Key"]: tag["Value"] for tag in tags or []}
+    kept = checked_tags(ctx, {}, tags or [])
     ctx.tx.put(Group(name=name, created=ctx.now, modified=ctx.now, tags=kept, token=client_token))
     return {"ScheduleGroupArn": group_arn(ctx.scope, name)}
 

@@ -10,21 +10,17 @@ from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
 from windtunnel.kernel.scope import Arn
-from windtunnel.services.scheduler.lookups import find_group, tag_keys
+from windtunnel.services.scheduler.lookups import checked_tags, find_group, request_tags, tag_keys
 from windtunnel.services.scheduler.model import Group
-
-MAX_TAGS = 50
 
 
 def on_arn(action: str) -> Any:
     def authorize(ctx: Context, resource_arn: str, tags: list[dict[str, str]] | None = None, **more: Any) -> list[Need]:
         found = _found(ctx, resource_arn)
         context: dict[str, Any] = tag_keys(found.tags) if found is not None else {}
-        if tags:
-            context |= {f"aws:RequestTag/{tag['Key']}": tag["Value"] for tag in tags}
-        names = [tag["Key"] for tag in tags] if tags else more.get("tag_keys")
-        if names:
-            context["aws:TagKeys"] = names
+        context |= request_tags(tags)
+        if more.get("tag_keys"):
+            context["aws:TagKeys"] = more["tag_keys"]
         return [Need(f"scheduler:{action}", resource_arn, context)]
 
     return authorize
@@ -51,10 +47,7 @@ def _store(ctx: Context, group: Group, tags: dict[str, str]) -> None:
 @writes("scheduler", "TagResource", authorize=on_arn("TagResource"), acts="ResourceArn Tags[].Key Tags[].Value")
 def tag_resource(ctx: Context, resource_arn: str, tags: list[dict[str, str]]) -> Reply:
     group = tagged(ctx, resource_arn)
-    merged = {**group.tags, **{tag["Key"]: tag["Value"] for tag in tags}}
-    if len(merged) > MAX_TAGS:
-        raise AwsError("ValidationException", f"The number of tags exceeds the limit of {MAX_TAGS} for a resource.")
-    _store(ctx, group, merged)
+    _store(ctx, group, checked_tags(ctx, group.tags, tags))
     return {}
 
 
