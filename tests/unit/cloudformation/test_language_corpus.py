@@ -53,7 +53,9 @@ def test_a_sample_is_read_checked_and_ordered(path: Path) -> None:
     held = conditions.conditions(template, values, ENV)
     needs = graph.dependencies(template, held)
     assert set(needs) <= set(template["Resources"])
-    scope = Scope(values, ENV, held, template.get("Mappings", {}), refs=str.lower, attributes=given_back, imports=str)
+    scope = Scope(
+        values, ENV, held, template.get("Mappings", {}), refs=lambda name: given_back(name, "id"), attributes=given_back, imports=str
+    )
     for name in needs:
         properties = compiled(template["Resources"][name].get("Properties", {}))(scope)
         assert isinstance(properties, dict)
@@ -63,6 +65,6 @@ def test_a_sample_is_read_checked_and_ordered(path: Path) -> None:
 def given_back(name: str, attribute: str) -> Any:
     """As many parts as anything that a sample splits has."""
     if attribute.endswith("CidrBlocks"):
-        return ["2001:db8::/56"]
-    text = f"arn:aws:service:region:account:{name}:{attribute}:x/b/c/d/e|f|g"
+        return ["2001:db8::/56"] * 4
+    text = f"arn:aws:service:region:account:{name}:{attribute}:x:y:z/b:c/d/e|f|g"
     return [text] * 4 if attribute.endswith("Entries") else text
