@@ -77,6 +77,7 @@ class WindtunnelCloud:
         load_services()
         from windtunnel.services.cloudtrail.recorder import Recorder
         from windtunnel.services.codecommit.hosting import GitHosting
+        from windtunnel.services.ec2 import identity as instance_identity
         from windtunnel.services.events.delivery import plan
         from windtunnel.services.iam.activity import Activity
         from windtunnel.services.iam.identity import StoreIdentity
@@ -111,6 +112,7 @@ class WindtunnelCloud:
         self.add_part("threads", lambda work: loop.run_in_executor(None, work))
         self.add_part("sealer", sealer)
         self.add_part("activity", activity)
+        self.add_part("instance-identity", instance_identity.caller)
         self.add_part("git", GitHosting(settings.data / "git", self.blobs))
 
     # -- kernel.cloud.Cloud -----------------------------------------------------------------------------------------

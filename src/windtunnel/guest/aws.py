@@ -26,7 +26,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any, BinaryIO, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 UTC = timezone.utc  # noqa: UP017  (images may carry an older Python)
 CONTAINER_HOST = "http://169.254.170.2"
@@ -166,10 +166,11 @@ def metadata(path: str, timeout: float = 5.0) -> str | None:
 
 
 class Provider:
-    """Finds credentials and keeps them until shortly before they expire."""
+    """Finds credentials and keeps them until shortly before they expire. role: the instance profile must hold the role of this name."""
 
-    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, environment: Mapping[str, str] | None = None, role: str = "") -> None:
         self._environment = os.environ if environment is None else environment
+        self._role = role
         self._held: Credentials | None = None
 
     def forget(self) -> None:
@@ -201,12 +202,12 @@ class Provider:
 
     def _from_metadata(self) -> Credentials:
         base = "/latest/meta-data/iam/security-credentials/"
-        role = metadata(base)
-        if not role or not role.strip():
+        role = self._role or (metadata(base) or "").strip().partition("\n")[0]
+        if not role:
             raise NoCredentials("this instance has no instance profile")
-        text = metadata(base + role.strip().splitlines()[0])
+        text = metadata(base + role)
         if text is None:
-            raise NoCredentials(f"the instance metadata has no credentials for {role.strip()}")
+            raise NoCredentials(f"the instance metadata has no credentials for {role}")
         return parse_credentials(text.encode())
 
 
@@ -225,6 +226,7 @@ class Client:
     """endpoint: AWS_ENDPOINT_URL unless given. patience: seconds for which an unreachable or failing cloud is tried again.
 
     waiting: called once with a text when the first retry of a request begins, for the program's log.
+    authorization: what the Authorization header says instead of a signature, for the one service that takes another proof.
     """
 
     def __init__(
@@ -234,6 +236,7 @@ class Client:
         credentials: Provider | None = None,
         patience: float = 900.0,
         waiting: Callable[[str], None] | None = None,
+        authorization: Callable[[], str] | None = None,
     ) -> None:
         found = endpoint or os.environ.get("AWS_ENDPOINT_URL") or ""
         if not found:
@@ -246,6 +249,13 @@ class Client:
         self.credentials = credentials or Provider()
         self._patience = patience
         self._waiting = waiting
+        self._authorization = authorization
+
+    def query(self, service: str, version: str, action: str, parameters: Mapping[str, str]) -> bytes:
+        """An operation of a Query protocol service: its answer's XML."""
+        form = urlencode({"Action": action, "Version": version, **parameters})
+        headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
+        return self._request(service, "POST", "/", {}, headers, form.encode()).body
 
     def json(self, service: str, target: str, payload: Mapping[str, Any], *, version: str = "1.1", timeout: float = 90.0) -> dict[str, Any]:
         """A JSON protocol operation. service: the signing name; target: `Prefix_date.Operation`; timeout: of one attempt."""
@@ -347,7 +357,10 @@ class Client:
     ) -> Answer:
         size = len(body) if isinstance(body, bytes) else os.path.getsize(body)
         sent = {**headers, "Host": f"{self._host}:{self._port}"}
-        sent = signed_headers(self.credentials.get(), service, self.region, method, path, query, sent, payload_hash, time.time())
+        if self._authorization is not None:
+            sent["Authorization"] = self._authorization()
+        else:
+            sent = signed_headers(self.credentials.get(), service, self.region, method, path, query, sent, payload_hash, time.time())
         sent["Content-Length"] = str(size)
         kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
         connection = kind(self._host, self._port, timeout=timeout)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import subprocess
 import sys
 import time
@@ -33,6 +34,8 @@ APT = [
     "Dpkg::Use-Pty=0",
     "--no-install-recommends",
 ]
+OWN_ARCHIVE = re.compile(r"(?:\A|/)aws-cfn-bootstrap-[^/]*\.rpm\Z")
+"""AWS's own file of a package that the image has."""
 ALIASES = {"erase": "remove", "autoremove": "remove", "update": "upgrade", "upgrade-minimal": "upgrade", "localinstall": "install"}
 VALUES = ("--enablerepo", "--disablerepo", "--repo", "--releasever", "--setopt", "-c", "--exclude", "-x", "--installroot")
 
@@ -79,6 +82,9 @@ def plan(names: list[str], skip_unknown: bool = False) -> Plan:
     for name in names:
         if name in packages.REFUSED:
             return Plan([], [], f"Error: {name} is not available in this image: {packages.REFUSED[name]}.")
+        if OWN_ARCHIVE.search(name):
+            present.append("aws-cfn-bootstrap")
+            continue
         if "://" in name or name.endswith(".rpm"):
             return Plan([], [], f"Error: {name}: RPM files cannot be installed: this image is made of Debian packages.")
         group = packages.GROUPS.get(name.removeprefix("@").lower()) if name.startswith("@") else None
@@ -118,7 +124,7 @@ def _install(call: Call) -> int:
     planned = plan(call.names, call.skip_unknown)
     if planned.complaint:
         return _fail(planned.complaint)
-    missing = [name for name in planned.install if not _installed(name)]
+    missing = [name for name in planned.install if not installed(name)]
     for name in [*planned.present, *(n for n in planned.install if n not in missing)]:
         print(f"Package {name} is already installed.")
     if not missing:
@@ -164,7 +170,8 @@ def _like_httpd() -> None:
             os.symlink(target, link)
 
 
-def _installed(name: str) -> bool:
+def installed(name: str) -> bool:
+    """Whether Debian's package of that name is there, whole."""
     query = subprocess.run(["dpkg-query", "-W", "-f", "${Status}", name], capture_output=True, text=True)
     return query.returncode == 0 and query.stdout == "install ok installed"
 
@@ -197,7 +204,7 @@ def _apt(arguments: list[str], quiet: bool) -> int:
 
 def _remove(call: Call) -> int:
     planned = plan(call.names)
-    here = [name for name in planned.install if _installed(name)]
+    here = [name for name in planned.install if installed(name)]
     if not here:
         for name in call.names:
             print(f"No match for argument: {name}")

@@ -193,6 +193,7 @@ RENAMED: dict[str, list[str]] = {
     "awscli": [],
     "awscli-2": [],
     "aws-cli": [],
+    "aws-cfn-bootstrap": [],
     "codedeploy-agent": [],
     "cloud-init": [],
     "ec2-utils": [],

@@ -35,7 +35,7 @@ from windtunnel.wire.request import ClientLeft, Plan, Run
 from windtunnel.wire.request import Request as Request
 from windtunnel.wire.request import Streamed as Streamed
 from windtunnel.wire.routing import Route, Router, scope_service
-from windtunnel.wire.sigv4 import Signed, Verified, read_signature, verify
+from windtunnel.wire.sigv4 import Signed, Verified, read_signature, shown_document, verify
 from windtunnel.wire.streaming import Events
 
 log = logging.getLogger("windtunnel.wire")
@@ -206,6 +206,8 @@ class Core:
         return self._backend.region
 
     def _verify(self, request: Request, signed: Signed, family: Family) -> Verified:
+        if signed.version == 1:
+            return self._verify_instance(request, signed, family)
         identity = self._cloud.identity
 
         def lookup(access_key: str) -> Credential | None:
@@ -227,6 +229,18 @@ class Core:
             family,
             self._router.signing_names.get(request.route.service) if request.route is not None else None,
         )
+
+    def _verify_instance(self, request: Request, signed: Signed, family: Family) -> Verified:
+        """An instance that shows its signed identity document, which CloudFormation alone takes."""
+        if request.route is None or request.route.service != signed.service:
+            raise refused(family, "not-supported", "Authorization header requires 'AWS4-HMAC-SHA256' as its algorithm.")
+        shown = shown_document(signed.proof)
+        with self._backend.snapshot("", "") as tx:
+            caller = self._cloud.part("instance-identity")(tx, *shown) if shown is not None else None
+        if caller is None:
+            raise refused(family, "unknown-key")
+        signed.region = caller.region
+        return Verified(Credential("", "", caller.principal), signed, "unsigned", "", b"", "", "")
 
     async def _unpacked(self, request: Request, plan: Plan, route: Route, principal: Principal, region: str) -> Answer:
         """The run of a request whose body comes compressed; a small one may be a large one, so it is unpacked in a thread."""

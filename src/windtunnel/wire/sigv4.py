@@ -38,6 +38,8 @@ PayloadMode = Literal["hash", "unsigned", "chunks", "chunks-trailer", "chunks-un
 
 SKEW = 15 * 60.0
 MAX_EXPIRES = 7 * 24 * 3600
+BY_INSTANCE = b"CFN_V1"
+"""The scheme of an instance that shows its identity document; `Signed.version` is 1 then, and `proof` what it shows."""
 _MAX_CACHED = 4096
 _MAX_CACHED_TEXT = 512  # bytes: what nobody has proven yet must not fill the memory
 _MODES: dict[str, PayloadMode] = {
@@ -69,6 +71,7 @@ class Signed:
         "amz",
         "host",
         "version",
+        "proof",
     )
 
     def __init__(self, credential: str, signed: str, presigned: bool) -> None:
@@ -85,6 +88,7 @@ class Signed:
         self.template = escaped + b"\n" + signed.encode("ascii").replace(b"%", b"%%") + b"\n"
         self.presigned = presigned
         self.version = 4
+        self.proof = b""
         self.all = frozenset(self.names)
         self.amz = b"\n".join(self.names).count(b"x-amz-")
         self.host = b"host" in self.all or b":authority" in self.all
@@ -166,6 +170,8 @@ def read_signature(headers: dict[bytes, bytes], raw_query: str, family: Family =
 
 def _parse_authorization(authorization: bytes, headers: dict[bytes, bytes], family: Family) -> Signed:
     scheme, _, rest = authorization.strip().partition(b" ")
+    if scheme == BY_INSTANCE and family == "query":
+        return _read_instance(rest)
     if scheme != ALGORITHM.encode():
         if family == "s3":
             raise refused(family, "not-supported")
@@ -190,6 +196,13 @@ def _parse_authorization(authorization: bytes, headers: dict[bytes, bytes], fami
             "incomplete",
             f"Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '{shown}'",
         ) from None
+
+
+def _read_instance(rest: bytes) -> Signed:
+    """`CFN_V1 <identity document in base64>:<its signature>`: what CloudFormation's helper scripts send. Who it is, `wire/core.py` asks."""
+    signed = Signed("////aws4_request", "host", False)
+    signed.service, signed.version, signed.proof = "cloudformation", 1, rest
+    return signed
 
 
 def _read_version_2(raw_query: str) -> Signed:
@@ -238,6 +251,15 @@ def _query_values(raw_query: str) -> dict[str, str]:
         if name[:2] in ("X-", "x-"):
             out.setdefault(name, unquote(value))
     return out
+
+
+def shown_document(proof: bytes) -> tuple[bytes, bytes] | None:
+    """(identity document, its signature) of a `proof`; None when it is malformed."""
+    document, colon, signature = proof.strip().partition(b":")
+    try:
+        return (base64.b64decode(document, validate=True), base64.b64decode(signature, validate=True)) if colon else None
+    except ValueError:
+        return None
 
 
 def verify(

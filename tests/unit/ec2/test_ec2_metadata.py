@@ -19,7 +19,7 @@ from harness import InProcessCloud  # noqa: E402
 from windtunnel.kernel.scope import Scope  # noqa: E402
 from windtunnel.server import LoopBackend  # noqa: E402
 from windtunnel.services.ec2.answering import InstanceMetadata  # noqa: E402
-from windtunnel.services.ec2.metadata import Answer, NeedsCredentials, answer  # noqa: E402
+from windtunnel.services.ec2.metadata import Answer, NeedsCredentials, NeedsSignature, answer  # noqa: E402
 from windtunnel.services.ec2.model import Instance, Tokens  # noqa: E402
 
 SCOPE = Scope("123456789012", "eu-west-1")
@@ -38,7 +38,7 @@ def machine(**fields: Any) -> Instance:
 
 def ask(instance: Instance, path: str, method: str = "GET", now: float = NOW, **headers: str) -> Answer:
     found = answer(SCOPE, instance, method, path, {name.replace("_", "-"): value for name, value in headers.items()}, SECRET, now)
-    assert not isinstance(found, NeedsCredentials)
+    assert not isinstance(found, NeedsCredentials | NeedsSignature)
     return found
 
 
@@ -63,7 +63,7 @@ def token(instance: Instance, seconds: str = "60", now: float = NOW) -> str:
             "/latest/meta-data/network/interfaces/macs/02:00:ac:1f:00:0a/local-ipv4s", "172.31.0.10", id="its interface's address"
         ),
         pytest.param("/latest/", "dynamic\nmeta-data", id="the top without user data"),
-        pytest.param("/latest/dynamic/instance-identity/", "document", id="what is known of its identity"),
+        pytest.param("/latest/dynamic/instance-identity/", "document\npkcs7\nrsa2048\nsignature", id="what is known of its identity"),
         pytest.param("/latest/meta-data/reservation-id?x=1", "r-00000000000000001", id="a query is nothing"),
     ],
 )

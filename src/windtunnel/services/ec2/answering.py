@@ -8,11 +8,23 @@ from typing import Any, ClassVar
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.records import Record, RecordScope
 from windtunnel.kernel.scope import Scope
+from windtunnel.services.ec2 import identity
 from windtunnel.services.ec2.credentials import SECONDS, InstanceCredentials
-from windtunnel.services.ec2.metadata import Answer, NeedsCredentials, answer, credentials_document, find, unauthorized_document
+from windtunnel.services.ec2.identity import IdentitySigner
+from windtunnel.services.ec2.metadata import (
+    Answer,
+    NeedsCredentials,
+    NeedsSignature,
+    answer,
+    credentials_document,
+    find,
+    unauthorized_document,
+)
 from windtunnel.services.ec2.model import Instance
 
 log = logging.getLogger("windtunnel.ec2")
+MOST_SIGNED = 1024
+"""Signatures that are kept."""
 
 
 class MetadataSecret(Record, kw_only=True):
@@ -36,6 +48,8 @@ class InstanceMetadata:
         self._credentials = InstanceCredentials()
         self._secret: bytes | None = None
         self._where: dict[str, Scope] = {}
+        self._signer: IdentitySigner | None = None
+        self._signed: dict[NeedsSignature, str] = {}
 
     async def __call__(self, sandbox_id: str, method: str, path: str, headers: dict[str, str]) -> Answer | None:
         secret = self._secret or await self._make_secret()
@@ -45,7 +59,37 @@ class InstanceMetadata:
         if found is None:
             return None
         said = answer(*found, method, path, headers, secret, now)
+        if isinstance(said, NeedsSignature):
+            return await self._signature(said)
         return await self._role(said) if isinstance(said, NeedsCredentials) else said
+
+    async def _signature(self, wanted: NeedsSignature) -> Answer:
+        """Signed in a thread, once: a document is the same for as long as its instance is."""
+        found = self._signed.get(wanted)
+        if found is None:
+            signer, sealer = self._signer or await self._make_signer(), self._cloud.part("sealer")
+            found = await self._backend.in_thread(lambda: identity.signature(sealer, signer, wanted.document.encode(), wanted.kind))
+            if len(self._signed) >= MOST_SIGNED:
+                self._signed.clear()
+            self._signed[wanted] = found
+        return 200, {"Content-Type": "text/plain"}, found.encode()
+
+    async def _make_signer(self) -> IdentitySigner:
+        with self._backend.snapshot("", "") as tx:
+            held: IdentitySigner | None = tx.get(IdentitySigner, "signer")
+        if held is None:
+            sealer, now = self._cloud.part("sealer"), self._cloud.clock.now()
+            new = await self._backend.in_thread(lambda: identity.made(sealer, now))
+
+            def keep(tx: Any) -> IdentitySigner:
+                first: IdentitySigner | None = tx.get(IdentitySigner, "signer")
+                if first is None:
+                    tx.put(new)
+                return first or new
+
+            held = await self._backend.submit(keep)
+        self._signer = held
+        return held
 
     def _find(self, tx: Any, sandbox_id: str) -> tuple[Scope, Instance] | None:
         """An instance never moves, so where it was found once it is looked up from then on."""

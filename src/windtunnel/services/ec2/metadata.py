@@ -40,6 +40,16 @@ class NeedsCredentials(NamedTuple):
     """As named in the path; empty when only the role's name is asked for."""
 
 
+class NeedsSignature(NamedTuple):
+    """Answer with the signature of this document; kind: `signature`, `pkcs7` or `rsa2048`."""
+
+    document: str
+    kind: str
+
+
+SIGNATURES = ("signature", "pkcs7", "rsa2048")
+
+
 def find(tx: Tx, sandbox_id: str) -> tuple[Scope, Instance] | None:
     """The instance of a sandbox, wherever it is."""
     return next(((Scope(*where), found) for *where, found in tx.everywhere(Instance) if found.id == sandbox_id), None)
@@ -47,7 +57,7 @@ def find(tx: Tx, sandbox_id: str) -> tuple[Scope, Instance] | None:
 
 def answer(
     scope: Scope, instance: Instance, method: str, path: str, headers: Mapping[str, str], secret: bytes, now: float
-) -> Answer | NeedsCredentials:
+) -> Answer | NeedsCredentials | NeedsSignature:
     """headers: lower-case names; secret: this cloud's, for tokens; now: epoch seconds."""
     if instance.metadata.http_endpoint != "enabled":
         return _text(403, "Instance metadata is disabled")
@@ -101,7 +111,7 @@ def _refused(instance: Instance, headers: Mapping[str, str], secret: bytes, now:
 Leaf = str | Callable[[], "str | None"]
 
 
-def _read(scope: Scope, instance: Instance, parts: list[str]) -> Answer | NeedsCredentials:
+def _read(scope: Scope, instance: Instance, parts: list[str]) -> Answer | NeedsCredentials | NeedsSignature:
     if not parts:
         return _text(200, "\n".join(VERSIONS))
     if len(parts) == 1:
@@ -112,9 +122,14 @@ def _read(scope: Scope, instance: Instance, parts: list[str]) -> Answer | NeedsC
         return 200, {"Content-Type": "application/octet-stream"}, base64.b64decode(instance.user_data)
     if parts[1:] == ["dynamic", "instance-identity", "document"]:
         return 200, {"Content-Type": "text/plain"}, identity_document(scope, instance).encode()
+    if parts[1:3] == ["dynamic", "instance-identity"] and len(parts) == 4 and parts[3] in SIGNATURES:
+        return NeedsSignature(identity_document(scope, instance), parts[3])
     if parts[1:4] == ["meta-data", "iam", "security-credentials"] and instance.profile_arn and len(parts) < 6:
         return NeedsCredentials(scope.account, scope.region, instance.id, instance.profile_arn, parts[4] if len(parts) > 4 else "")
-    tree: Any = {"meta-data": metadata_tree(scope, instance), "dynamic": {"instance-identity": {"document": ""}}}
+    tree: Any = {
+        "meta-data": metadata_tree(scope, instance),
+        "dynamic": {"instance-identity": dict.fromkeys(("document", *SIGNATURES), "")},
+    }
     for part in parts[1:]:
         tree = tree.get(part) if isinstance(tree, dict) else None
         if tree is None:
