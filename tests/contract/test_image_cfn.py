@@ -200,7 +200,9 @@ def test_user_data_configures_the_instance_and_signals_it(both: tuple[Cloud, Ins
     cloud, instance = both
     signal = cloud.signals[0]
     log = instance.sh("cat /var/log/cfn-init.log")[1]
-    assert (signal["Status"], signal["UniqueId"], signal["LogicalResourceId"]) == ("SUCCESS", "i-0123456789abcdef0", "Web"), log + instance.console()
+    assert (signal["Status"], signal["UniqueId"], signal["LogicalResourceId"]) == ("SUCCESS", "i-0123456789abcdef0", "Web"), (
+        log + instance.console()
+    )
     assert cloud.authorizations == {"CFN_V1 " + base64.b64encode(b'{"instanceId": "i-0123456789abcdef0"}').decode() + ":c2ln"}
     assert (instance.page(), instance.page("/static/logo.txt"), instance.page("/name")) == ("one\n", "logo", "mustache")
     assert instance.sh("cat /root/order; stat -c '%G %a' /var/www/html/index.html; id -u deployer; id -nG deployer")[1].splitlines() == [
