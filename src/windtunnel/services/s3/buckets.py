@@ -7,13 +7,14 @@ carries its owner; everything that can be configured on a bucket stands in this 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal
 
 import msgspec
 
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.records import Record, RecordScope
+from windtunnel.kernel.tags import reserved, users
 from windtunnel.services.s3.acl import Grant, canonical_id
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z")
@@ -131,8 +132,13 @@ def owner(account: str) -> dict[str, str]:
     return {"ID": canonical_id(account)}
 
 
-def tag_map(pairs: Iterable[dict[str, Any]], limit: int, too_many: AwsError) -> dict[str, str]:
-    """A TagSet as a mapping, after AWS's checks. limit: how many a bucket or an object may have."""
+def tag_map(
+    pairs: Iterable[dict[str, Any]], limit: int, too_many: AwsError, kept: Mapping[str, str] | None = None, stack: bool = False
+) -> dict[str, str]:
+    """A TagSet as a mapping, after AWS's checks. limit: how many a bucket or an object may have.
+
+    kept: AWS's own that are there, which users may only repeat. stack: whether CloudFormation sets them.
+    """
     tags: dict[str, str] = {}
     for pair in pairs:
         key, value = pair.get("Key", ""), pair.get("Value", "")
@@ -142,11 +148,14 @@ def tag_map(pairs: Iterable[dict[str, Any]], limit: int, too_many: AwsError) -> 
             raise AwsError("InvalidTag", "The TagKey you have provided is invalid", extra={"TagKey": key})
         if len(value) > 256 or not _TAG_TEXT.match(value):
             raise AwsError("InvalidTag", "The TagValue you have provided is invalid", extra={"TagKey": key, "TagValue": value})
-        if key.startswith("aws:"):
+        if reserved(key, stack) and (kept or {}).get(key) != value:
             raise AwsError("InvalidTag", "System tags cannot be added/updated by requester", extra={"TagKey": key})
         tags[key] = value
-    if len(tags) > limit:
+    if len(users(tags)) > limit:
         raise too_many
+    lost = [] if stack else [key for key in kept or () if key not in tags]
+    if lost:
+        raise AwsError("InvalidTag", "System tags cannot be removed by requester", extra={"TagKey": lost[0]})
     return tags
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from windtunnel.kernel.context import Context, Reply
+from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.registry import reads, writes
+from windtunnel.kernel.tags import by_stack, system, users_pairs
 from windtunnel.services.s3.acl import is_private
 from windtunnel.services.s3.buckets import ENFORCED, MAX_BUCKET_TAGS, tag_map, tag_set
 from windtunnel.services.s3.encryption import KMS, S3
@@ -57,10 +58,20 @@ def get_bucket_versioning(ctx: Context, bucket: str, **_: Any) -> Reply:
 # -- tags ---------------------------------------------------------------------------------------------------------------
 
 
-@writes("s3", "PutBucketTagging", authorize=on_bucket("PutBucketTagging"), acts=f"{PUT} Tagging.TagSet[].Key Tagging.TagSet[].Value")
+_tagged = on_bucket("PutBucketTagging")
+
+
+def on_tags(ctx: Context, tagging: dict[str, Any] | None = None, **args: Any) -> list[Need]:
+    """CloudFormation marks a stack's bucket whatever its caller may do."""
+    needs = _tagged(ctx, **args)
+    return [] if by_stack(ctx) and not users_pairs((tagging or {}).get("TagSet")) else needs
+
+
+@writes("s3", "PutBucketTagging", authorize=on_tags, acts=f"{PUT} Tagging.TagSet[].Key Tagging.TagSet[].Value")
 def put_bucket_tagging(ctx: Context, bucket: str, tagging: dict[str, Any], **_: Any) -> Reply:
     found = the_bucket(ctx, bucket)
-    found.tags = tag_map(tagging["TagSet"], MAX_BUCKET_TAGS, AwsError("BadRequest", "Bucket tag count cannot be greater than 50"))
+    too_many = AwsError("BadRequest", "Bucket tag count cannot be greater than 50")
+    found.tags = tag_map(tagging["TagSet"], MAX_BUCKET_TAGS, too_many, system(found.tags or {}), by_stack(ctx))
     ctx.tx.put(found)
     return {}
 
@@ -76,7 +87,7 @@ def get_bucket_tagging(ctx: Context, bucket: str, **_: Any) -> Reply:
 @writes("s3", "DeleteBucketTagging", authorize=on_bucket("PutBucketTagging"), acts=GET)
 def delete_bucket_tagging(ctx: Context, bucket: str, **_: Any) -> Reply:
     found = the_bucket(ctx, bucket)
-    found.tags = None
+    found.tags = system(found.tags or {}) or None
     ctx.tx.put(found)
     return {}
 
