@@ -68,8 +68,8 @@ class Node:
 
     @property
     def is_tags(self) -> bool:
-        """Whether this is a list of Key/Value."""
-        return self.items is not None and {"Key", "Value"} <= self.items.properties.keys() and len(self.items.properties) <= 3
+        """Whether this is a list of Key/Value and nothing else (a filter by tag has a type as well)."""
+        return self.items is not None and self.items.properties.keys() == {"Key", "Value"}
 
 
 class TypeSchema(msgspec.Struct, frozen=True, eq=False):

@@ -100,12 +100,14 @@ def create_project(ctx: Context, name: str, **members: Any) -> Reply:
 
 @writes("codebuild", "UpdateProject", authorize=on_settings("UpdateProject"), acts=ACTS, descriptive=DESCRIPTIVE, default_only=DEFAULT_ONLY)
 def update_project(ctx: Context, name: str, **members: Any) -> Reply:
-    """What is given replaces the old setting, whole; what is not stays."""
+    """What is given replaces the old setting, whole; what is not stays. A limit of -1 takes the limit away."""
     project = ctx.tx.get(Project, name)
     if project is None:
         raise no_project(ctx.scope, name)
     given = _given(members)
     settings = with_defaults(ctx.scope, name, {**project.settings, **given})
+    if settings.get("concurrentBuildLimit") == -1:
+        del settings["concurrentBuildLimit"]
     check("UpdateProject", settings)
     if "serviceRole" in given:
         check_role(ctx, settings["serviceRole"], name)

@@ -7,6 +7,7 @@ from typing import Any
 from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
+from windtunnel.kernel.tags import by_stack
 from windtunnel.services.codedeploy import conduct
 from windtunnel.services.codedeploy.authorize import on_deployment, on_deployments, on_group
 from windtunnel.services.codedeploy.lookups import (
@@ -84,7 +85,7 @@ def create_deployment(
 
 def _creator(ctx: Context) -> str:
     """CodePipeline's deployments are a user's; CloudFormation's have a creator of their own."""
-    return "CloudFormation" if ctx.principal.via_service == "cloudformation.amazonaws.com" else "user"
+    return "CloudFormation" if by_stack(ctx) else "user"
 
 
 @reads("codedeploy", "GetDeployment", authorize=on_deployment("codedeploy:GetDeployment"), acts="deploymentId")

@@ -1,0 +1,103 @@
+"""AWS::CodeCommit::Repository."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from windtunnel.kernel.context import Context
+from windtunnel.provision.calling import perform
+from windtunnel.provision.handling import attempt, changed, listed, tag_changes, with_stack_tags
+from windtunnel.provision.registry import Created, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.showing import renamed, tag_map, tags_shown
+
+MISSING = frozenset({"RepositoryDoesNotExistException"})
+_SHOWN = {
+    "RepositoryName": "repositoryName",
+    "RepositoryDescription": "repositoryDescription",
+    "KmsKeyId": "kmsKeyId",
+    "RepositoryId": "repositoryId",
+    "Name": "repositoryName",
+    "Arn": "Arn",
+    "CloneUrlHttp": "cloneUrlHttp",
+    "CloneUrlSsh": "cloneUrlSsh",
+}
+_GIVEN = ("RepositoryId", "Name", "Arn", "CloneUrlHttp", "CloneUrlSsh")
+
+
+def _commit(ctx: Context, operation: str, **members: Any) -> Any:
+    return perform(ctx, "codecommit", operation, **members)
+
+
+@resource_type("AWS::CodeCommit::Repository")
+class RepositoryType(ResourceType):
+    """Ref is the repository's id, by which nothing can be asked for: its name is a property, or is looked for."""
+
+    missing = MISSING
+
+    def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:
+        self._refuse(ctx, {}, props)
+        made = _commit(
+            ctx,
+            "CreateRepository",
+            repositoryName=props["RepositoryName"],
+            repositoryDescription=props.get("RepositoryDescription"),
+            kmsKeyId=props.get("KmsKeyId"),
+            tags=tag_map(with_stack_tags(props.get("Tags"), wanted)) or None,
+        )["repositoryMetadata"]
+        shown = renamed(made, _SHOWN)
+        return Created(id=shown["RepositoryId"], attributes={name: shown[name] for name in _GIVEN})
+
+    def _refuse(self, ctx: Context, old: Properties, new: Properties) -> None:
+        """What is not built, by the operation that would do it. Code counts at creation only, as on AWS."""
+        if new.get("Code") and not old:
+            _commit(ctx, "CreateCommit")
+        if (new.get("Triggers") or None) != (old.get("Triggers") or None):
+            _commit(ctx, "PutRepositoryTriggers")
+        if old and new.get("KmsKeyId") != old.get("KmsKeyId"):
+            _commit(ctx, "UpdateRepositoryEncryptionKey")
+
+    def _name(self, ctx: Context, resource: Resource) -> str | None:
+        given = resource.properties.get("RepositoryName")
+        if given:
+            return str(given)
+        every = listed(ctx, "codecommit", "ListRepositories", "repositories", ("nextToken", "nextToken"))
+        return next((one["repositoryName"] for one in every if one["repositoryId"] == resource.id), None)
+
+    def _found(self, ctx: Context, resource: Resource) -> Properties | None:
+        """The repository, if the one of that name is this one."""
+        name = self._name(ctx, resource)
+        found = attempt(ctx, MISSING, "codecommit", "GetRepository", repositoryName=name) if name else None
+        shown = renamed(found["repositoryMetadata"], _SHOWN) if found is not None else {}
+        return shown if shown.get("RepositoryId") == resource.id else None
+
+    def read(self, ctx: Context, resource: Resource) -> Properties | None:
+        found = self._found(ctx, resource)
+        if found is None:
+            return None
+        return found | tags_shown(_commit(ctx, "ListTagsForResource", resourceArn=found["Arn"])["tags"])
+
+    def update(self, ctx: Context, resource: Resource, new: Properties, wanted: Wanted) -> Created | None:
+        old, name = resource.properties, new["RepositoryName"]
+        self._refuse(ctx, old, new)
+        if changed(old, new, "RepositoryName"):
+            _commit(ctx, "UpdateRepositoryName", oldName=old["RepositoryName"], newName=name)
+        if changed(old, new, "RepositoryDescription"):
+            _commit(ctx, "UpdateRepositoryDescription", repositoryName=name, repositoryDescription=new.get("RepositoryDescription", ""))
+        shown = renamed(_commit(ctx, "GetRepository", repositoryName=name)["repositoryMetadata"], _SHOWN)
+        added, gone = tag_changes(old.get("Tags"), new.get("Tags"))
+        if gone:
+            _commit(ctx, "UntagResource", resourceArn=shown["Arn"], tagKeys=gone)
+        if added:
+            _commit(ctx, "TagResource", resourceArn=shown["Arn"], tags=tag_map(added))
+        return Created(id=resource.id, attributes={member: shown[member] for member in _GIVEN})
+
+    def delete(self, ctx: Context, resource: Resource) -> bool | None:
+        found = self._found(ctx, resource)
+        if found is not None:
+            _commit(ctx, "DeleteRepository", repositoryName=found["RepositoryName"])
+        return True
+
+    def list(self, ctx: Context) -> Iterator[str]:
+        every = listed(ctx, "codecommit", "ListRepositories", "repositories", ("nextToken", "nextToken"))
+        return (one["repositoryId"] for one in every)
