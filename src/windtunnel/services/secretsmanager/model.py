@@ -15,6 +15,7 @@ from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.records import Record, RecordScope
 from windtunnel.kernel.registry import ServiceRules, service_rules
 from windtunnel.kernel.scope import Scope
+from windtunnel.kernel.tags import reserved, users
 
 service_rules("secretsmanager", ServiceRules())
 
@@ -133,17 +134,21 @@ def moved(stages: dict[str, str], labels: list[str], version: str) -> dict[str, 
     return after
 
 
-def tag_map(old: dict[str, str], pairs: list[dict[str, str]]) -> dict[str, str]:
-    """The tags after these were added."""
+def tag_map(old: dict[str, str], pairs: list[dict[str, str]], stack: bool = False) -> dict[str, str]:
+    """The tags after these were added. stack: whether CloudFormation adds them, its own among them."""
     for pair in pairs:
         if not pair.get("Key"):
             raise AwsError("InvalidParameterException", "A tag needs a key.")
-        if pair["Key"].lower().startswith("aws:"):
-            raise AwsError("InvalidParameterException", "Tag keys beginning with aws: are reserved.")
+    check_tag_keys([pair["Key"] for pair in pairs], stack)
     tags = {**old, **{pair["Key"]: pair.get("Value", "") for pair in pairs}}
-    if len(tags) > MAX_TAGS:
+    if len(users(tags)) > MAX_TAGS:
         raise AwsError("InvalidParameterException", f"A secret can have at most {MAX_TAGS} tags.")
     return tags
+
+
+def check_tag_keys(keys: list[str], stack: bool) -> None:
+    if any(reserved(key, stack) for key in keys):
+        raise AwsError("InvalidParameterException", "Tag keys beginning with aws: are reserved.")
 
 
 def tag_list(tags: dict[str, str]) -> list[dict[str, str]]:

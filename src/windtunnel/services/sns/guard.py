@@ -8,6 +8,7 @@ from typing import Any
 from windtunnel.kernel.context import Authorize, Context, Need
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.lazy import LazyKeys
+from windtunnel.kernel.tags import reserved, users
 from windtunnel.services.sns.model import Subscription, Topic, invalid, subscription_arn, topic_arn
 
 SOURCE_OWNERS = ("cloudwatch.amazonaws.com",)
@@ -106,16 +107,21 @@ def on_subscription(action: str) -> Authorize:
     return authorize
 
 
+def check_tag_keys(keys: list[str], stack: bool) -> None:
+    if any(not key or len(key) > 128 or reserved(key, stack) for key in keys):
+        raise invalid("Tag keys are 1 to 128 characters long and do not begin with aws:")
+
+
 def request_tags(tags: list[dict[str, str]]) -> dict[str, Any]:
     return {f"aws:RequestTag/{tag['Key']}": tag["Value"] for tag in tags} | {"aws:TagKeys": [tag["Key"] for tag in tags]}
 
 
-def tag_map(old: dict[str, str], given: list[dict[str, str]]) -> dict[str, str]:
+def tag_map(old: dict[str, str], given: list[dict[str, str]], stack: bool = False) -> dict[str, str]:
+    """stack: whether CloudFormation sets them, its own among them."""
     if len({tag["Key"] for tag in given}) != len(given):
         raise invalid("Duplicated keys are not allowed.")
+    check_tag_keys([tag["Key"] for tag in given], stack)
     tags = {**old, **{tag["Key"]: tag["Value"] for tag in given}}
-    if any(not key or len(key) > 128 or key.lower().startswith("aws:") for key in tags):
-        raise invalid("Tag keys are 1 to 128 characters long and do not begin with aws:")
-    if len(tags) > 50:
+    if len(users(tags)) > 50:
         raise AwsError("TagLimitExceeded", "Could not complete request: tag quota of per resource exceeded")
     return tags

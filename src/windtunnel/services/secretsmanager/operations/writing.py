@@ -7,6 +7,7 @@ from typing import Any
 from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import writes
+from windtunnel.kernel.tags import by_stack, users_pairs
 from windtunnel.services.secretsmanager import replicas, values
 from windtunnel.services.secretsmanager.guard import creating, need, request_tags
 from windtunnel.services.secretsmanager.lookups import Found
@@ -35,6 +36,7 @@ def on_create(
     add_replica_regions: replicas.Regions | None = None,
     **_: Any,
 ) -> list[Need]:
+    tags = users_pairs(tags)
     asked: dict[str, Any] = {"secretsmanager:Name": name, **request_tags(tags)}
     if add_replica_regions:
         asked["secretsmanager:AddReplicaRegions"] = [item.get("Region", "") for item in add_replica_regions]
@@ -79,7 +81,7 @@ def create_secret(
         changed=ctx.now,
         description=description,
         kms_key=kms_key_id,
-        tags=tag_map({}, tags or []),
+        tags=tag_map({}, tags or [], by_stack(ctx)),
     )
     found = Found(secret, ctx.scope, ctx.tx)
     reply: Reply = found.names()

@@ -10,6 +10,7 @@ from windtunnel.iam.principals import listed
 from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
+from windtunnel.kernel.tags import by_stack, users_pairs
 from windtunnel.services.sns import signing
 from windtunnel.services.sns.guard import at_home, find_topic, looked_up, need, on_topic, request_tags, tag_map, the_topic
 from windtunnel.services.sns.jobs import topic_gone
@@ -19,6 +20,7 @@ Pairs = list[dict[str, str]]
 
 
 def on_new_topic(ctx: Context, name: str, tags: Pairs | None = None, **_: Any) -> list[Need]:
+    tags = users_pairs(tags)
     asked = request_tags(tags) if tags else {}
     arn = ctx.arn("sns", name)
     return [Need("sns:CreateTopic", arn, asked)] + ([Need("sns:TagResource", arn, asked)] if tags else [])
@@ -41,7 +43,8 @@ def create_topic(
     fifo = given.pop("FifoTopic", "false").lower() == "true"
     check_topic_name(name, fifo)
     kept = {key: check_topic_attribute("CreateTopic", key, value, fifo) for key, value in given.items()}
-    topic = Topic(name=name, account=ctx.scope.account, region=ctx.scope.region, id=int(ctx.ids.hex(15), 16), tags=tag_map({}, tags or []))
+    kept_tags = tag_map({}, tags or [], by_stack(ctx))
+    topic = Topic(name=name, account=ctx.scope.account, region=ctx.scope.region, id=int(ctx.ids.hex(15), 16), tags=kept_tags)
     if kept.get("Policy"):
         check_policy(kept["Policy"])
     topic.attributes = {key: value for key, value in kept.items() if value != ""}

@@ -7,6 +7,7 @@ from typing import Any
 from windtunnel.kernel.context import Authorize, Context, Need, Reply
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.registry import reads, writes
+from windtunnel.kernel.tags import by_stack, reserved, users
 from windtunnel.services.ssm.guard import need, request_tags
 from windtunnel.services.ssm.model import MAX_TAGS, Parameter
 
@@ -21,15 +22,18 @@ def on_resource(action: str) -> Authorize:
     return authorize
 
 
-def tag_map(old: dict[str, str], pairs: list[dict[str, str]]) -> dict[str, str]:
-    """The tags after these were added."""
-    for pair in pairs:
-        if pair["Key"].lower().startswith("aws:"):
-            raise AwsError("ValidationException", "Tag keys cannot start with the reserved prefix aws:")
+def tag_map(old: dict[str, str], pairs: list[dict[str, str]], stack: bool = False) -> dict[str, str]:
+    """The tags after these were added. stack: whether CloudFormation adds them, its own among them."""
+    check_keys([pair["Key"] for pair in pairs], stack)
     tags = {**old, **{pair["Key"]: pair["Value"] for pair in pairs}}
-    if len(tags) > MAX_TAGS:
+    if len(users(tags)) > MAX_TAGS:
         raise AwsError("TooManyTagsError", "")
     return tags
+
+
+def check_keys(keys: list[str], stack: bool) -> None:
+    if any(reserved(key, stack) for key in keys):
+        raise AwsError("ValidationException", "Tag keys cannot start with the reserved prefix aws:")
 
 
 def tagged(ctx: Context, operation: str, resource_type: str, resource_id: str) -> Parameter:
@@ -44,7 +48,7 @@ def tagged(ctx: Context, operation: str, resource_type: str, resource_id: str) -
 @writes("ssm", "AddTagsToResource", authorize=on_resource("AddTagsToResource"), acts="ResourceType ResourceId Tags[].Key Tags[].Value")
 def add_tags_to_resource(ctx: Context, resource_type: str, resource_id: str, tags: list[dict[str, str]]) -> Reply:
     parameter = tagged(ctx, "AddTagsToResource", resource_type, resource_id)
-    parameter.tags = tag_map(parameter.tags, tags)
+    parameter.tags = tag_map(parameter.tags, tags, by_stack(ctx))
     ctx.tx.put(parameter)
     return {}
 
@@ -52,6 +56,7 @@ def add_tags_to_resource(ctx: Context, resource_type: str, resource_id: str, tag
 @writes("ssm", "RemoveTagsFromResource", authorize=on_resource("RemoveTagsFromResource"), acts="ResourceType ResourceId TagKeys[]")
 def remove_tags_from_resource(ctx: Context, resource_type: str, resource_id: str, tag_keys: list[str]) -> Reply:
     parameter = tagged(ctx, "RemoveTagsFromResource", resource_type, resource_id)
+    check_keys(tag_keys, by_stack(ctx))
     parameter.tags = {key: value for key, value in parameter.tags.items() if key not in tag_keys}
     ctx.tx.put(parameter)
     return {}

@@ -9,6 +9,7 @@ import msgspec
 from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.registry import writes
+from windtunnel.kernel.tags import by_stack, users_pairs
 from windtunnel.services.ssm.guard import need, on_parameter, on_parameters, request_tags
 from windtunnel.services.ssm.model import (
     MAX_VERSIONS,
@@ -36,6 +37,7 @@ IMAGE = "aws:ec2:image"
 def on_put(
     ctx: Context, name: str, tags: list[dict[str, str]] | None = None, overwrite: bool = False, policies: str | None = None, **_: Any
 ) -> list[Need]:
+    tags = users_pairs(tags)
     asked = request_tags(tags) if tags else {}
     needs = [need(ctx, "PutParameter", name, {**asked, "ssm:Overwrite": overwrite, "ssm:Policies": policies is not None})]
     return [*needs, need(ctx, "AddTagsToResource", name, asked)] if tags else needs
@@ -95,7 +97,7 @@ def put_parameter(
         policies=tuple(msgspec.structs.replace(policy, status="Pending") for policy in planned),
     )
     if old is None:
-        ctx.tx.put(Parameter(name=name, current=entry, tags=tag_map({}, tags or [])))
+        ctx.tx.put(Parameter(name=name, current=entry, tags=tag_map({}, tags or [], by_stack(ctx))))
     else:
         _retire(ctx, old)
         ctx.tx.put(Parameter(name=name, current=entry, tags=old.tags, labels=old.labels))

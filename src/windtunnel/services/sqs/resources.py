@@ -1,0 +1,206 @@
+"""CloudFormation's types of SQS: AWS::SQS::Queue, QueuePolicy (of several queues) and QueueInlinePolicy (of one)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from windtunnel.kernel.context import Context, Reply
+from windtunnel.provision.calling import perform
+from windtunnel.provision.handling import already_exists, attempt, checked_tags, listed, parsed, tag_changes, text, without_none
+from windtunnel.provision.registry import Created, Name, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.services.sqs.model import DEFAULTS, FIFO_DEFAULTS, Queue
+
+_MISSING = frozenset({"QueueDoesNotExist"})
+_NUMBERS = (
+    "DelaySeconds",
+    "KmsDataKeyReusePeriodSeconds",
+    "MaximumMessageSize",
+    "MessageRetentionPeriod",
+    "ReceiveMessageWaitTimeSeconds",
+    "VisibilityTimeout",
+)
+_SWITCHES = ("ContentBasedDeduplication", "SqsManagedSseEnabled")
+_DOCUMENTS = ("RedrivePolicy", "RedriveAllowPolicy")
+_ATTRIBUTES = (*_NUMBERS, *_SWITCHES, *_DOCUMENTS, "DeduplicationScope", "FifoThroughputLimit", "KmsMasterKeyId")
+_UNSET = {**DEFAULTS, **FIFO_DEFAULTS, "KmsDataKeyReusePeriodSeconds": "300"}
+"""What an attribute is again when its property is taken out of the template; documents and keys are emptied."""
+_FIFO = ".fifo"
+
+
+def _sqs(ctx: Context, operation: str, **members: Any) -> Reply:
+    return perform(ctx, "sqs", operation, **members)
+
+
+def _attribute(value: Any) -> str:
+    return ("true" if value else "false") if isinstance(value, bool) else str(value) if isinstance(value, int) else text(value)
+
+
+def _attributes(props: Properties) -> dict[str, str]:
+    return {name: _attribute(props[name]) for name in _ATTRIBUTES if name in props}
+
+
+def _property(name: str, value: str) -> Any:
+    if name in _NUMBERS:
+        return int(value)
+    return value == "true" if name in _SWITCHES else parsed(value) if name in _DOCUMENTS else value
+
+
+def _tags(props: Properties) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in checked_tags(props.get("Tags"))}
+
+
+def _arn(ctx: Context, url: str) -> str:
+    arn: str = _sqs(ctx, "GetQueueAttributes", QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    return arn
+
+
+@resource_type("AWS::SQS::Queue")
+class QueueType(ResourceType):
+    name = Name("QueueName", 80)
+    missing = _MISSING
+
+    def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:
+        fifo = bool(props.get("FifoQueue"))
+        name = wanted.name
+        if fifo and "QueueName" not in props:
+            name = name[: 80 - len(_FIFO)] + _FIFO
+        if ctx.tx.get(Queue, name) is not None:
+            raise already_exists(self.type, f"{ctx.cloud.endpoint}/{ctx.scope.account}/{name}")
+        given = _attributes(props) | ({"FifoQueue": "true"} if fifo else {})
+        url = _sqs(ctx, "CreateQueue", QueueName=name, Attributes=given or None, tags=_tags(props) or None)["QueueUrl"]
+        return Created(id=url, attributes={"Arn": ctx.arn("sqs", name), "QueueName": name, "QueueUrl": url})
+
+    def read(self, ctx: Context, resource: Resource) -> Properties | None:
+        url, given = resource.id, resource.properties
+        reply = attempt(ctx, _MISSING, "sqs", "GetQueueAttributes", QueueUrl=url, AttributeNames=["All"])
+        if reply is None:
+            return None
+        live = reply["Attributes"]
+        tags = _sqs(ctx, "ListQueueTags", QueueUrl=url).get("Tags") or {}
+        told = {
+            name: given[name] if name in given and _attribute(given[name]) == live[name] else _property(name, live[name])
+            for name in _ATTRIBUTES
+            if name in live
+        }
+        return without_none(
+            {
+                "QueueName": url.rpartition("/")[2],
+                "FifoQueue": True if live.get("FifoQueue") == "true" else None,
+                **told,
+                "Tags": [{"Key": key, "Value": value} for key, value in tags.items()] or None,
+                "Arn": live["QueueArn"],
+                "QueueUrl": url,
+            }
+        )
+
+    def update(self, ctx: Context, resource: Resource, new: Properties, wanted: Wanted) -> Created | None:
+        url, old = resource.id, resource.properties
+        before, after = _attributes(old), _attributes(new)
+        changes = {
+            name: after.get(name, _UNSET.get(name, ""))
+            for name in _ATTRIBUTES
+            if before.get(name) != after.get(name) and (name in after or name not in _encryption_left(after))
+        }
+        if changes.get("KmsMasterKeyId") == "":
+            changes.setdefault("SqsManagedSseEnabled", "true")  # as a new queue has it
+        if changes:
+            _sqs(ctx, "SetQueueAttributes", QueueUrl=url, Attributes=changes)
+        put, gone = tag_changes(old.get("Tags"), new.get("Tags"))
+        if gone:
+            _sqs(ctx, "UntagQueue", QueueUrl=url, TagKeys=gone)
+        if put:
+            _sqs(ctx, "TagQueue", QueueUrl=url, Tags={tag["Key"]: tag["Value"] for tag in put})
+        return None
+
+    def delete(self, ctx: Context, resource: Resource) -> bool | None:
+        _sqs(ctx, "DeleteQueue", QueueUrl=resource.id)
+        return None
+
+    def list(self, ctx: Context) -> Iterable[str]:
+        return listed(ctx, "sqs", "ListQueues", "QueueUrls", MaxResults=1000)
+
+
+def _encryption_left(after: dict[str, str]) -> frozenset[str]:
+    """What is not set back by itself: a key of one's own turns SQS's off, and SQS's own turns the key off."""
+    if after.get("KmsMasterKeyId"):
+        return frozenset({"SqsManagedSseEnabled"})
+    return frozenset({"KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds"}) if after.get("SqsManagedSseEnabled") == "true" else frozenset()
+
+
+# --- policies ------------------------------------------------------------------------------------------------------------------
+
+
+def _put(ctx: Context, url: str, document: object) -> None:
+    _sqs(ctx, "SetQueueAttributes", QueueUrl=url, Attributes={"Policy": text(document)})
+
+
+def _take(ctx: Context, url: str) -> None:
+    attempt(ctx, _MISSING, "sqs", "SetQueueAttributes", QueueUrl=url, Attributes={"Policy": ""})
+
+
+def _told(ctx: Context, url: str) -> object | None:
+    reply = attempt(ctx, _MISSING, "sqs", "GetQueueAttributes", QueueUrl=url, AttributeNames=["Policy"])
+    policy = ((reply or {}).get("Attributes") or {}).get("Policy")
+    return None if policy is None else parsed(policy)
+
+
+@resource_type("AWS::SQS::QueuePolicy")
+class QueuePolicyType(ResourceType):
+    name = Name("Id")
+    missing = _MISSING
+
+    def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:
+        for url in props["Queues"]:
+            _put(ctx, url, props["PolicyDocument"])
+        return Created(id=wanted.name, attributes={"Id": wanted.name})
+
+    def read(self, ctx: Context, resource: Resource) -> Properties | None:
+        found = {url: told for url in resource.properties.get("Queues") or () if (told := _told(ctx, url)) is not None}
+        if not found:
+            return None
+        other = [told for told in found.values() if told != resource.properties.get("PolicyDocument")]
+        return {"Queues": list(found), "PolicyDocument": (other or list(found.values()))[0], "Id": resource.id}
+
+    def update(self, ctx: Context, resource: Resource, new: Properties, wanted: Wanted) -> Created | None:
+        for url in resource.properties["Queues"]:
+            if url not in new["Queues"]:
+                _take(ctx, url)
+        for url in new["Queues"]:
+            _put(ctx, url, new["PolicyDocument"])
+        return None
+
+    def delete(self, ctx: Context, resource: Resource) -> bool | None:
+        for url in resource.properties["Queues"]:
+            _take(ctx, url)
+        return None
+
+    def list(self, ctx: Context) -> Iterable[str]:
+        return ()
+
+
+@resource_type("AWS::SQS::QueueInlinePolicy")
+class QueueInlinePolicyType(ResourceType):
+    missing = _MISSING
+
+    def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:
+        url = props["Queue"]
+        if _told(ctx, url) is not None:
+            raise already_exists(self.type, url)
+        _put(ctx, url, props["PolicyDocument"])
+        return Created(id=url)
+
+    def read(self, ctx: Context, resource: Resource) -> Properties | None:
+        told = _told(ctx, resource.id)
+        return None if told is None else {"Queue": resource.id, "PolicyDocument": told}
+
+    def update(self, ctx: Context, resource: Resource, new: Properties, wanted: Wanted) -> Created | None:
+        _put(ctx, resource.id, new["PolicyDocument"])
+        return None
+
+    def delete(self, ctx: Context, resource: Resource) -> bool | None:
+        _take(ctx, resource.id)
+        return None
+
+    def list(self, ctx: Context) -> Iterable[str]:
+        return (url for url in listed(ctx, "sqs", "ListQueues", "QueueUrls", MaxResults=1000) if _told(ctx, url) is not None)
