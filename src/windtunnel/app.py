@@ -172,6 +172,9 @@ class WindtunnelCloud:
     def notify(self, ctx: Context, name: str) -> None:
         ctx.tx.after_commit(lambda: self._wake_waiters(name))
 
+    def wake(self, ctx: Context, run_id: str) -> None:
+        ctx.tx.after_commit(lambda: self.engine.wake(run_id))
+
     def _wake_waiters(self, name: str) -> None:
         for future in self._waiters.pop(name, ()):
             if not future.done():

@@ -62,6 +62,7 @@ class Engine:
         self._lock = threading.Lock()
         self._driving: set[str] = set()
         self._again: set[str] = set()
+        self._asleep: set[str] = set()
         self._kinds: dict[str, str] = {}
         self._due: dict[str, dict[str, float]] = {}
         self._offset = cloud.clock.now() - cloud.clock.monotonic()
@@ -265,6 +266,28 @@ class Engine:
         run._steps[name] = recorded
         self._boundary(kind, name, "after")
         return result
+
+    def look(self, run: Run, name: str, look: Callable[[Context], Any], every: float) -> None:
+        """Record the step if there is something to see; else give the thread back (raises Parked) and look again later."""
+        kind = self._kinds.get(run.id, "")
+        self._boundary(kind, name, "before")
+        seen = self.run_read(run, look)
+        if seen is None:
+            with self._lock:
+                asleep = run.id not in self._asleep
+                self._asleep.add(run.id)
+            if asleep:
+                self._later(every, self._wake_up, run.id)
+            raise Parked
+        recorded = msgspec.json.encode(seen)
+        self._write(lambda tx: self._record(tx, run.id, name, recorded))
+        run._steps[name] = recorded
+        self._boundary(kind, name, "after")
+
+    def _wake_up(self, run_id: str) -> None:
+        with self._lock:
+            self._asleep.discard(run_id)
+        self.wake(run_id)
 
     def park(self, run: Run, name: str, signals: list[str], seconds: float | None) -> None:
         """Record the step if its signal is there or its time has come; else give the thread back (raises Parked)."""

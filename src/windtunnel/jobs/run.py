@@ -126,6 +126,16 @@ class Run:
         recorded = msgspec.json.decode(self._steps[name])
         return None if recorded is None else (recorded[0], recorded[1])
 
+    def until(self, key: str, look: Callable[[Context], Any], *, every: float) -> Any:
+        """Park until look(ctx), on a snapshot, gives anything but None; that is the step's result. Looking writes nothing.
+
+        It looks every `every` seconds (real ones), and whenever someone wakes the run (`ctx.cloud.wake`).
+        """
+        name = self._prefix + key
+        if name not in self._steps:
+            self._engine.look(self, name, look, every)
+        return msgspec.json.decode(self._steps[name])
+
     def each(self, key: str, items: Iterable[T]) -> Iterator[tuple[Run, T]]:
         """(run, item) pairs whose steps are keyed by position under `key`."""
         for n, item in enumerate(items):

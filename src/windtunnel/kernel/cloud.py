@@ -205,6 +205,9 @@ class Cloud(Protocol):
 
     def notify(self, ctx: Context, name: str) -> None: ...
 
+    def wake(self, ctx: Context, run_id: str) -> None:
+        """Have a run look again (see `Run.until`) once this commits. A hint: it looks by itself after its interval."""
+
     def part(self, name: str) -> Any:
         """A part that the composition root registered for services: "compute" (Driver), "git", …"""
 

@@ -7,6 +7,7 @@ store derives them inside the same transaction that writes the record.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import msgspec
@@ -84,6 +85,9 @@ class Tx(Protocol):
 
     def after_commit(self, action: Callable[[], None]) -> None:
         """Run on the server's loop once this transaction is durable (write transactions only)."""
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        """A part of the transaction that is undone alone when the block raises (write transactions only)."""
 
     def append_logs(self, group: str, stream: str, first: int, last: int, count: int, ingested: int, body: bytes) -> int:
         """Keep a chunk of `count` events of a log stream of this scope; times in ms. Returns the number of its first event."""

@@ -94,6 +94,20 @@ class SqliteTx:
             raise RuntimeError("a read has no commit to wait for")
         self._hooks.append(action)
 
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        waiting = 0 if self._hooks is None else len(self._hooks)
+        self._db.execute("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK TO part")
+            if self._hooks is not None:
+                del self._hooks[waiting:]
+            raise
+        finally:
+            self._db.execute("RELEASE part")
+
     def get(self, kind: type[R], key: str) -> R | None:
         row = self._db.execute(
             "SELECT schema, body FROM doc WHERE kind=? AND key=?", (kind.KIND, self._prefix[kind.SCOPE] + key)

@@ -1,0 +1,7 @@
+"""CloudFormation: templates become stacks whose resources really exist."""
+
+from windtunnel.kernel.registry import ServiceRules, service_rules
+from windtunnel.services.cloudformation import jobs as jobs
+from windtunnel.services.cloudformation import operations as operations
+
+service_rules("cloudformation", ServiceRules(validation_code="ValidationError", access_denied_code="AccessDenied"))

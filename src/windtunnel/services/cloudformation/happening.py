@@ -1,0 +1,123 @@
+"""A stack's history: every change of a status is an event, in order, and is told to whoever asked to hear of it.
+
+Invariant: an event is written in the transaction that made it true, with the next number of its stack, so the history has no gap and no order of chance.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+
+from windtunnel.kernel.context import Context
+from windtunnel.kernel.errors import AwsError
+from windtunnel.services.cloudformation.model import STACK_TYPE, Operation, Stack, StackEvent, StackResource
+
+log = logging.getLogger("windtunnel.cloudformation")
+SOURCE = "aws.cloudformation"
+MAX_REASON = 5000
+
+
+def _iso(seconds: float) -> str:
+    whole = int(seconds)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{int((seconds - whole) * 1000):03d}Z"
+
+
+def of_stack(ctx: Context, stack: Stack, operation: Operation | None, status: str, reason: str = "") -> None:
+    """The stack's own status changes."""
+    stack.status, stack.reason = status, reason[:MAX_REASON]
+    arn = stack.arn(ctx.scope)
+    _write(ctx, stack, operation, ctx.ids.uuid(), stack.name, arn, STACK_TYPE, status, reason, "", ctx.now)
+    details = {"status": status, "status-reason": reason}
+    detail = {"stack-id": arn, "status-details": details, "client-request-token": operation.token if operation else ""}
+    ctx.emit(SOURCE, "CloudFormation Stack Status Change", [arn], detail)
+
+
+def of_resource(
+    ctx: Context,
+    stack: Stack,
+    operation: Operation,
+    resource: StackResource,
+    status: str,
+    reason: str = "",
+    physical: str = "",
+    properties: str = "",
+) -> None:
+    """A resource's status changes. physical: "" as long as there is none. properties: JSON text as shown."""
+    resource.status, resource.reason, resource.at = status, reason[:MAX_REASON], ctx.now
+    event_id = f"{resource.logical}-{status}-{_iso(ctx.now)}"
+    _write(ctx, stack, operation, event_id, resource.logical, physical, resource.type, status, reason, properties, ctx.now)
+    arn = stack.arn(ctx.scope)
+    detail = {
+        "stack-id": arn,
+        "logical-resource-id": resource.logical,
+        "physical-resource-id": physical,
+        "status-details": {"status": status, "status-reason": reason},
+        "resource-type": resource.type,
+        "client-request-token": operation.token,
+    }
+    ctx.emit(SOURCE, "CloudFormation Resource Status Change", [arn], detail)
+
+
+def _write(
+    ctx: Context,
+    stack: Stack,
+    operation: Operation | None,
+    event_id: str,
+    logical: str,
+    physical: str,
+    type_name: str,
+    status: str,
+    reason: str,
+    properties: str,
+    at: float,
+) -> None:
+    event = StackEvent(
+        stack=stack.id,
+        seq=stack.next_event,
+        id=event_id,
+        logical=logical,
+        physical=physical,
+        type=type_name,
+        status=status,
+        at=at,
+        reason=reason[:MAX_REASON],
+        properties=properties,
+        token=operation.token if operation else "",
+        operation=operation.id if operation else "",
+    )
+    stack.next_event += 1
+    ctx.tx.put(event)
+    if stack.notification_arns:
+        _publish(ctx, stack, operation, event)
+
+
+def _publish(ctx: Context, stack: Stack, operation: Operation | None, event: StackEvent) -> None:
+    """Tell the notification topics, as the operation's caller. A topic that cannot be reached stops no stack."""
+    said = {
+        "StackId": stack.arn(ctx.scope),
+        "Timestamp": _iso(event.at),
+        "EventId": event.id,
+        "LogicalResourceId": event.logical,
+        "Namespace": ctx.scope.account,
+        "PhysicalResourceId": event.physical,
+        "PrincipalId": operation.principal.unique_id if operation else "",
+        "ResourceProperties": event.properties or "null",
+        "ResourceStatus": event.status,
+        "ResourceStatusReason": event.reason,
+        "ResourceType": event.type,
+        "StackName": stack.name,
+        "ClientRequestToken": event.token or "null",
+    }
+    message = "".join(f"{name}='{value}'\n" for name, value in said.items())
+    teller = ctx.acting(operation.principal).on_behalf("cloudformation") if operation else ctx
+    for arn in stack.notification_arns:
+        try:
+            teller.call("sns", "Publish", topic_arn=arn, subject="AWS CloudFormation Notification", message=message)
+        except AwsError as error:
+            log.warning("stack %s: %s did not take a notification: %s", stack.name, arn, error)
+
+
+def shown(properties: dict[str, object]) -> str:
+    """Properties as an event shows them."""
+    return json.dumps(properties, separators=(",", ":"))

@@ -1,0 +1,127 @@
+"""Templates: validated, summed up, and given back as they were submitted."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from windtunnel.kernel.context import Context, Need, Reply
+from windtunnel.kernel.errors import not_built
+from windtunnel.kernel.registry import reads
+from windtunnel.provision import schemas
+from windtunnel.services.cloudformation.language.errors import TemplateError
+from windtunnel.services.cloudformation.lookup import arn_for_policies, on_everything, the_stack
+from windtunnel.services.cloudformation.model import Stack, Template
+from windtunnel.services.cloudformation.submitting import invalid, text_of
+from windtunnel.services.cloudformation.transforming import transforms_of
+
+
+def the_template(ctx: Context, stack: Stack) -> Template | None:
+    """The version in force, else the last one that was tried."""
+    version = stack.made or stack.next_version - 1
+    return ctx.tx.get(Template, f"{stack.id}/{version:06d}")
+
+
+def to_get(ctx: Context, stack_name: str | None = None, **_: Any) -> list[Need]:
+    return [Need("cloudformation:GetTemplate", arn_for_policies(ctx, stack_name))]
+
+
+@reads("cloudformation", "GetTemplate", authorize=to_get, acts="StackName TemplateStage", cost="scan")
+def get_template(ctx: Context, stack_name: str | None = None, template_stage: str = "Original") -> Reply:
+    if not stack_name:
+        raise invalid("StackName is a required parameter.")
+    template = the_template(ctx, the_stack(ctx, stack_name, "id"))
+    if template is None:
+        raise invalid(f"Stack with id {stack_name} does not exist")
+    processed = template_stage == "Processed" and template.transforms
+    return {"TemplateBody": template.processed if processed else template.text, "StagesAvailable": ["Original", "Processed"]}
+
+
+def to_summarize(ctx: Context, stack_name: str | None = None, **_: Any) -> list[Need]:
+    return [Need("cloudformation:GetTemplateSummary", arn_for_policies(ctx, stack_name))]
+
+
+@reads(
+    "cloudformation",
+    "GetTemplateSummary",
+    authorize=to_summarize,
+    acts="TemplateBody TemplateURL StackName TemplateSummaryConfig.TreatUnrecognizedResourceTypesAsWarnings",
+    cost="scan",
+)
+def get_template_summary(
+    ctx: Context,
+    template_body: str | None = None,
+    template_url: str | None = None,
+    stack_name: str | None = None,
+    template_summary_config: dict[str, Any] | None = None,
+) -> Reply:
+    if stack_name:
+        if template_body is not None or template_url is not None:
+            raise invalid("Only one of StackName, TemplateBody and TemplateURL can be specified.")
+        stack = the_stack(ctx, stack_name, "id")
+        if stack.status == "REVIEW_IN_PROGRESS":
+            raise invalid("GetTemplateSummary cannot be called on REVIEW_IN_PROGRESS stacks.")
+        template = the_template(ctx, stack)
+        text = template.text if template is not None else ""
+    else:
+        text = text_of(ctx, template_body, template_url)
+    lenient = bool((template_summary_config or {}).get("TreatUnrecognizedResourceTypesAsWarnings"))
+    shown, unknown = summed_up(text, lenient=lenient)
+    shown |= {"ResourceIdentifierSummaries": identifiers(text)}
+    if lenient:
+        shown["Warnings"] = {"UnrecognizedResourceTypes": unknown}
+    return shown
+
+
+def summed_up(text: str, *, lenient: bool = False) -> tuple[dict[str, Any], list[str]]:
+    """(what the template declares, the types that nobody knows)."""
+    from windtunnel.services.cloudformation.language.parameters import declared
+    from windtunnel.services.cloudformation.language.parse import parse
+    from windtunnel.services.cloudformation.language.structure import check
+    from windtunnel.services.cloudformation.language.summary import summary
+
+    unknown: list[str] = []
+
+    def known(name: str) -> bool:
+        if schemas.known(name):
+            return True
+        unknown.append(name)
+        return lenient
+
+    try:
+        template = parse(text)
+        if not transforms_of(template):
+            check(template, known_types=known)
+        found = summary(template, declared(template))
+    except TemplateError as error:
+        raise invalid(error.message) from None
+    return found, list(dict.fromkeys(unknown))
+
+
+def identifiers(text: str) -> list[dict[str, Any]]:
+    """By which properties each type's resources are known (for imports)."""
+    from windtunnel.services.cloudformation.language.parse import parse
+
+    by_type: dict[str, list[str]] = {}
+    for logical, spec in (parse(text).get("Resources") or {}).items():
+        if isinstance(spec, dict) and isinstance(spec.get("Type"), str):
+            by_type.setdefault(spec["Type"], []).append(logical)
+    found = []
+    for name, logical in by_type.items():
+        schema = schemas.schema(name)
+        if schema is not None and schema.identifier:
+            found.append({"ResourceType": name, "LogicalResourceIds": logical, "ResourceIdentifiers": list(schema.identifier)})
+    return found
+
+
+@reads("cloudformation", "ValidateTemplate", authorize=on_everything("ValidateTemplate"), acts="TemplateBody TemplateURL", cost="scan")
+def validate_template(ctx: Context, template_body: str | None = None, template_url: str | None = None) -> Reply:
+    shown, _ = summed_up(text_of(ctx, template_body, template_url))
+    kept = ("Description", "Capabilities", "CapabilitiesReason", "DeclaredTransforms")
+    reply: Reply = {name: shown[name] for name in kept if shown.get(name)}
+    members = ("ParameterKey", "DefaultValue", "NoEcho", "Description")
+    reply["Parameters"] = [{name: p[name] for name in members if name in p} for p in shown.get("Parameters") or []]
+    return reply
+
+
+__all__ = ["json", "not_built"]

@@ -1,0 +1,169 @@
+"""Beginning an operation on a stack: its record, the stack's new status, the first event and the run, in one transaction.
+
+Invariants: one operation at a time; a request token that was used before for the same is answered as before, for another is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from windtunnel.kernel.context import Context
+from windtunnel.kernel.errors import AwsError
+from windtunnel.kernel.principal import Principal
+from windtunnel.kernel.trail import trail
+from windtunnel.services.cloudformation import happening
+from windtunnel.services.cloudformation.model import (
+    PRESERVED,
+    UPDATABLE,
+    Kind,
+    Operation,
+    Options,
+    Stack,
+    StackResource,
+    Template,
+    in_progress,
+    run_id,
+)
+from windtunnel.services.cloudformation.submitting import Submission, invalid
+
+INITIATED = "User Initiated"
+STACK_LIMIT = 2000
+
+
+def check_role(ctx: Context, role_arn: str, stack_arn: str) -> None:
+    """A role is given only if CloudFormation can act with it."""
+    if not role_arn:
+        return
+    try:
+        ctx.assuming(role_arn, "AWSCloudFormation", "cloudformation.amazonaws.com", stack_arn)
+    except AwsError:
+        raise invalid(f"Role {role_arn} is invalid or cannot be assumed") from None
+
+
+def keep_template(ctx: Context, stack: Stack, submission: Submission, tags: dict[str, str]) -> int:
+    """The template's version number."""
+    version = stack.next_version
+    stack.next_version += 1
+    ctx.tx.put(
+        Template(
+            stack=stack.id,
+            version=version,
+            text=submission.text,
+            processed=submission.processed,
+            parameters=submission.parameters,
+            conditions=submission.conditions,
+            needs=submission.needs,
+            given=submission.given,
+            hidden=submission.hidden,
+            transforms=submission.transforms,
+            tags=tags,
+            zones=submission.zones,
+        )
+    )
+    return version
+
+
+def begin(
+    ctx: Context,
+    stack: Stack,
+    kind: Kind,
+    status: str,
+    *,
+    made: int = 0,
+    back_to: int = 0,
+    phase: Any = "make",
+    options: Options | None = None,
+    token: str = "",
+    reason: str = INITIATED,
+    trouble: str = "",
+    principal: Principal | None = None,
+    role_arn: str | None = None,
+) -> Operation:
+    """Record the operation and start its run."""
+    operation = Operation(
+        id=ctx.ids.uuid(),
+        stack=stack.id,
+        kind=kind,
+        principal=principal or ctx.principal,
+        started=ctx.now,
+        role_arn=stack.role_arn if role_arn is None else role_arn,
+        token=token,
+        made=made,
+        back_to=back_to,
+        phase=phase,
+        options=options or Options(),
+        reason=trouble,
+        cancelled=bool(trouble),
+    )
+    stack.operation, stack.token = operation.id, token
+    happening.of_stack(ctx, stack, operation, status, reason)
+    ctx.tx.put(operation)
+    ctx.tx.put(stack)
+    trail(ctx, [stack.name, stack.arn(ctx.scope)], f"stack {stack.name}: {kind} begins, asked for by {ctx.principal.arn}")
+    ctx.start_job("cloudformation.operation", run_id(operation.id), stack_id=stack.id, operation_id=operation.id)
+    return operation
+
+
+def supersede(ctx: Context, stack: Stack) -> None:
+    """The operation that goes on is the stack's no more: its run ends at its next batch, which is told at once."""
+    if stack.operation:
+        ctx.cloud.wake(ctx, run_id(stack.operation))
+
+
+def begin_create(ctx: Context, stack: Stack, submission: Submission, *, options: Options, token: str) -> Operation:
+    version = keep_template(ctx, stack, submission, stack.tags)
+    return begin(ctx, stack, "create", "CREATE_IN_PROGRESS", made=version, options=options, token=token, trouble=submission.trouble)
+
+
+def check_updatable(ctx: Context, stack: Stack) -> None:
+    if stack.status not in UPDATABLE | PRESERVED:
+        arn = stack.arn(ctx.scope)
+        raise invalid(f"Stack:{arn} is in {stack.status} state and can not be updated.")
+
+
+def unchanged(ctx: Context, stack: Stack, submission: Submission, tags: dict[str, str]) -> bool:
+    """Whether an update would change nothing that AWS calls a change."""
+    if stack.status in PRESERVED:
+        return False
+    old = ctx.tx.get(Template, f"{stack.id}/{stack.made:06d}")
+    if old is None:
+        return False
+    import msgspec
+
+    same = (old.parameters, old.conditions, stack.tags, old.zones) == (submission.parameters, submission.conditions, tags, submission.zones)
+    return same and _significant(msgspec.json.decode(old.processed)) == _significant(submission.template)
+
+
+def _significant(template: dict[str, Any]) -> dict[str, Any]:
+    """A template without what changes nothing of a stack: top-level Metadata, Description, and declarations that only values count of."""
+    return {
+        name: part for name, part in template.items() if name not in ("Metadata", "Description", "AWSTemplateFormatVersion", "Parameters")
+    }
+
+
+def begin_update(ctx: Context, stack: Stack, submission: Submission, *, tags: dict[str, str], options: Options, token: str) -> Operation:
+    version = keep_template(ctx, stack, submission, tags)
+    back = stack.made
+    stack.parameters, stack.tags, stack.updated, stack.description = submission.given, tags, ctx.now, submission.description
+    return begin(
+        ctx, stack, "update", "UPDATE_IN_PROGRESS", made=version, back_to=back, options=options, token=token, trouble=submission.trouble
+    )
+
+
+def types_changed(ctx: Context, stack: Stack, submission: Submission) -> list[str]:
+    """Resources whose type would become another one, which AWS refuses."""
+    changed = []
+    for logical, type_name in submission.types.items():
+        resource = ctx.tx.get(StackResource, f"{stack.id}/{logical}")
+        if resource is not None and resource.now is not None and resource.type != type_name:
+            changed.append(logical)
+    return changed
+
+
+def check_token(ctx: Context, stack: Stack, token: str) -> bool:
+    """Whether this very request was made before and goes on."""
+    if token and stack.token == token:
+        if in_progress(stack.status):
+            return True
+        raise AwsError("TokenAlreadyExistsException", f"Token {token} has already been used.")
+    return False
