@@ -34,6 +34,9 @@ ALSO: dict[str, str] = {
     "ValidateTemplate": "TemplateBody",
 }
 
+ERRORS = {"AlreadyExistsException", "LimitExceededException", "InsufficientCapabilitiesException", "TokenAlreadyExistsException"}
+"""What the model knows by another name is on the wire what it says in `error.code`."""
+
 
 def place(ctx: Context) -> None:
     """A stack whose one resource is being created, so that it can be signalled."""
