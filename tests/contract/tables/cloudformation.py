@@ -34,8 +34,14 @@ ALSO: dict[str, str] = {
     "ValidateTemplate": "TemplateBody",
 }
 
-ERRORS = {"AlreadyExistsException", "LimitExceededException", "InsufficientCapabilitiesException", "TokenAlreadyExistsException"}
-"""What the model knows by another name is on the wire what it says in `error.code`."""
+ERRORS = {
+    "AlreadyExistsException",
+    "LimitExceededException",
+    "GeneralServiceException",
+    "InsufficientCapabilitiesException",
+    "TokenAlreadyExistsException",
+}
+"""On the wire a code is what the model says in `error.code`; GeneralServiceException is a HandlerErrorCode of the registry."""
 
 
 def place(ctx: Context) -> None:
