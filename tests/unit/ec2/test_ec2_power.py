@@ -41,7 +41,8 @@ def test_a_launch_answers_pending_and_then_runs(machine: Machine) -> None:
         for item in reply["Instances"]:
             becomes(cloud, item["InstanceId"], "running")
             shown = described(cloud, item["InstanceId"])
-            assert shown["PrivateIpAddress"] == shown["PublicIpAddress"] == machine.world.addresses[item["InstanceId"]]
+            assert shown["PublicIpAddress"] == machine.world.addresses[item["InstanceId"]]
+            assert shown["PrivateIpAddress"] == shown["NetworkInterfaces"][0]["PrivateIpAddress"] == item["PrivateIpAddress"]
             assert "StateReason" not in shown
             spec = machine.world.boots[item["InstanceId"]][0].spec
             assert (spec.memory, spec.cpus, spec.keep) == (2 << 30, 2.0, True)

@@ -19,15 +19,21 @@ from windtunnel.kernel.context import Context
 from windtunnel.kernel.registry import at_start
 from windtunnel.kernel.trail import trail
 from windtunnel.services.ec2.instances import INSTANCE_ID, move
-from windtunnel.services.ec2.model import GIB, TYPES, Instance, State, private_dns, run_id, stamp
+from windtunnel.services.ec2.model import GIB, TYPES, Instance, State, private_address, private_dns, run_id, stamp
+from windtunnel.services.ec2.network.defaults import ensure
+from windtunnel.services.ec2.network.elastic import Address
+from windtunnel.services.ec2.network.wall import private_network
+from windtunnel.services.ec2.walls import build_again, changed
 
 log = logging.getLogger("windtunnel.ec2")
 GRACE = 20.0
 INIT = ("/sbin/init",)
 
 
-def spec(ctx: Context, instance: Instance, address: str) -> SandboxSpec:
-    """The sandbox of an instance: memory and processors of its type, its disk kept, the endpoint where this machine has it."""
+def spec(ctx: Context, instance: Instance) -> SandboxSpec:
+    """The sandbox of an instance: memory and processors of its type, its disk kept, its place in its VPC, the endpoint where this machine has it."""
+    private = private_network(ctx, instance)
+    address = private_address(instance)
     cpus, memory = TYPES[instance.type]
     region = ctx.scope.region
     settings = {"AWS_ENDPOINT_URL": ctx.cloud.endpoint, "AWS_DEFAULT_REGION": region, "AWS_REGION": region}
@@ -40,6 +46,7 @@ def spec(ctx: Context, instance: Instance, address: str) -> SandboxSpec:
         argv=INIT,
         env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", **settings},
         hostname=private_dns(ctx.scope, address).split(".")[0] if address else instance.id,
+        private=private,
         files=(
             GuestFile("/etc/environment", plain.encode()),
             GuestFile("/etc/profile.d/windtunnel.sh", exports.encode()),
@@ -68,7 +75,7 @@ def run_instance(run: Run, instance_id: str, number: int) -> None:
     cloud = run.cloud
     address = run.effect("address", reserve, cloud, instance_id)
     run.tx("placed", record_address, instance_id, address)
-    started = run.effect("start", start, cloud, run, instance_id, address, returns=Started)
+    started = run.effect("start", start, cloud, run, instance_id, returns=Started)
     if started.handle is None:
         if run.tx("failed", record_failure, instance_id, started.reason) == "terminated":
             run.effect("remove", remove, cloud, instance_id)
@@ -99,10 +106,10 @@ def reserve(cloud: Cloud, instance_id: str, token: str) -> str:
     return address or ""
 
 
-def start(cloud: Cloud, run: Run, instance_id: str, address: str, token: str) -> Started:
+def start(cloud: Cloud, run: Run, instance_id: str, token: str) -> Started:
     try:
         cloud.part("images").ensure_stock(lambda line: log.info("%s", line))
-        wanted = run.read(lambda ctx: spec(ctx, the_instance(ctx, instance_id), address))
+        wanted = run.read(lambda ctx: spec(ctx, the_instance(ctx, instance_id)))
         return Started(cloud.part("compute").start(wanted, token))
     except SandboxError as error:
         if cloud.part("closing").is_set():
@@ -144,8 +151,10 @@ def the_instance(ctx: Context, instance_id: str) -> Instance:
 
 
 def record_address(ctx: Context, instance_id: str, address: str) -> None:
+    """Where the host reaches it. An instance of a release that knew no VPCs gets its place in the default one with its next boot."""
+    ensure(ctx)
     instance = the_instance(ctx, instance_id)
-    instance.private_ip = address
+    instance.private_ip, instance.wired = address, bool(instance.vpc_ip)
     ctx.tx.put(instance)
 
 
@@ -154,9 +163,10 @@ def record_running(ctx: Context, instance_id: str, handle: dict[str, Any]) -> No
     instance.handle = handle
     if instance.state == "pending":
         move(ctx, instance, "running")
-        trail(ctx, [instance_id], f"instance {instance_id} runs at {instance.private_ip}")
+        trail(ctx, [instance_id], f"instance {instance_id} runs at {private_address(instance)}")
     else:  # asked to stop while it booted, or booted again by a new cloud
         ctx.tx.put(instance)
+    changed(ctx, instance.vpc_id)
 
 
 def record_failure(ctx: Context, instance_id: str, reason: str) -> State:
@@ -208,6 +218,7 @@ def record_terminated(ctx: Context, instance_id: str) -> None:
     instance = the_instance(ctx, instance_id)
     instance.ended, instance.handle = ctx.now, None
     move(ctx, instance, "terminated")
+    changed(ctx, instance.vpc_id)
     trail(ctx, [instance_id], f"instance {instance_id} is terminated")
 
 
@@ -216,6 +227,8 @@ def find_again(cloud: Any) -> None:
     """Watch what runs, boot again what ended with the last cloud, remove sandboxes that no instance owns."""
     with cloud.part("store").thread_snapshot("", "") as tx:
         instances = [found for found in tx.everywhere(Instance) if found[2].state != "terminated"]
+        owned = [found.id for _, _, found in (*instances, *tx.everywhere(Address))]
+    build_again(cloud, instances)
     driver = cloud.made_part("compute")
     if driver is None:
         if not any(instance.state != "stopped" for _, _, instance in instances):
@@ -224,8 +237,7 @@ def find_again(cloud: Any) -> None:
     for account, region, instance in instances:
         if instance.state != "stopped":
             find_boot_again(cloud, driver, account, region, instance)
-    owned = [instance.id for _, _, instance in instances]
-    strays = [name for name in driver.orphans(owned) if INSTANCE_ID.match(name)]
+    strays = [name for name in driver.orphans(owned) if INSTANCE_ID.match(name) or name.startswith("eipalloc-")]
     threading.Thread(target=remove_strays, args=(driver, strays), name="ec2-strays", daemon=True).start()
 
 

@@ -66,7 +66,8 @@ class Tokens(msgspec.Struct):
 class Instance(Record, kw_only=True):
     """private_ip is the sandbox's own address, which this machine reaches; vpc_ip the one within the subnet, that of the interface interface_id.
 
-    vpc_id, subnet_id, zone, groups (ids) are that interface's too; public: whether it has a public address. template: of a launch from a launch
+    vpc_id, subnet_id, zone, groups (ids) are that interface's too; public: whether it has a public address; wired: whether its last boot has its place in the VPC;
+    elastic_ip: of the elastic address that it has. template: of a launch from a launch
     template its id, name and version. boots counts the boots so far; handle is the driver's (compute.driver.Handle as data) of the last boot that began,
     None before the first; fingerprint is that of the request, by which a client token used again is known to ask for the same."""
 
@@ -107,6 +108,8 @@ class Instance(Record, kw_only=True):
     groups: list[str] = []
     interface_id: str = ""
     public: bool = True
+    wired: bool = False
+    elastic_ip: str = ""
     template: dict[str, str] = {}
 
     def key(self) -> str:
@@ -170,12 +173,14 @@ def metadata_options_shape(options: Tokens) -> dict[str, Any]:
 
 
 def private_address(instance: Instance) -> str:
-    """What is shown as the instance's private address."""
-    return instance.private_ip
+    """Its address within its subnet; of a boot of a release that knew no VPCs, the one that it has."""
+    return instance.vpc_ip if instance.wired or not instance.private_ip else instance.private_ip
 
 
 def public_address(instance: Instance) -> str:
-    """What is shown as its public address: its own on this machine, an IP literal that answers; none when its interface is to have none."""
+    """An elastic address, or while it runs its own on this machine, which answers as it is; none when its interface is to have none."""
+    if instance.elastic_ip and instance.state not in ("shutting-down", "terminated"):
+        return instance.elastic_ip
     return instance.private_ip if instance.state == "running" and instance.public else ""
 
 
