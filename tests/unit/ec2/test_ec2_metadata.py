@@ -20,6 +20,7 @@ from windtunnel.kernel.scope import Scope  # noqa: E402
 from windtunnel.server import LoopBackend  # noqa: E402
 from windtunnel.services.ec2.answering import InstanceMetadata  # noqa: E402
 from windtunnel.services.ec2.metadata import Answer, NeedsCredentials, NeedsSignature, answer  # noqa: E402
+from windtunnel.services.ec2.metadata_network import Surroundings  # noqa: E402
 from windtunnel.services.ec2.model import Instance, Tokens  # noqa: E402
 
 SCOPE = Scope("123456789012", "eu-west-1")
@@ -91,6 +92,48 @@ def test_what_is_not_there(path: str) -> None:
 
 def test_the_top_lists_the_versions() -> None:
     assert ask(machine(), "/")[2].splitlines()[-1] == b"latest"
+
+
+PLACED = {
+    "vpc_ip": "10.0.1.4",
+    "wired": True,
+    "interface_id": "eni-1",
+    "vpc_id": "vpc-1",
+    "groups": ["sg-1", "sg-2"],
+    "private_ip": "198.19.0.9",
+}
+AROUND = Surroundings("02:12:34:56:78:9a", "10.0.1.0/24", ("10.0.0.0/16", "10.1.0.0/16"), ("web", "db"))
+MACS = "/latest/meta-data/network/interfaces/macs/02:12:34:56:78:9a"
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        pytest.param("/latest/meta-data/local-ipv4", "10.0.1.4", id="its private address"),
+        pytest.param("/latest/meta-data/public-ipv4", "198.19.0.9", id="its public address"),
+        pytest.param("/latest/meta-data/mac", "02:12:34:56:78:9a", id="its hardware address"),
+        pytest.param("/latest/meta-data/security-groups", "web\ndb", id="its groups by name"),
+        pytest.param(f"{MACS}/security-group-ids", "sg-1\nsg-2", id="its groups by id"),
+        pytest.param(f"{MACS}/subnet-ipv4-cidr-block", "10.0.1.0/24", id="its subnet"),
+        pytest.param(f"{MACS}/vpc-ipv4-cidr-block", "10.0.0.0/16", id="its VPC's first block"),
+        pytest.param(f"{MACS}/vpc-ipv4-cidr-blocks", "10.0.0.0/16\n10.1.0.0/16", id="its VPC's blocks"),
+        pytest.param(f"{MACS}/ipv4-associations/198.19.0.9", "10.0.1.4", id="what its public address leads to"),
+    ],
+)
+def test_its_place_in_a_vpc(path: str, expected: str) -> None:
+    found = answer(SCOPE, machine(**PLACED), "GET", path, {}, SECRET, NOW, AROUND)
+    assert found == (200, {"Content-Type": "text/plain"}, expected.encode())
+
+
+def test_without_a_public_address_there_is_none() -> None:
+    instance = machine(**PLACED, public=False)
+    for path in ("/latest/meta-data/public-ipv4", f"{MACS}/public-ipv4s", "/latest/meta-data/public-hostname"):
+        found = answer(SCOPE, instance, "GET", path, {}, SECRET, NOW, AROUND)
+        assert found[0] == 404, path
+    elastic = answer(
+        SCOPE, machine(**PLACED, public=False, elastic_ip="198.19.0.77"), "GET", "/latest/meta-data/public-ipv4", {}, SECRET, NOW, AROUND
+    )
+    assert elastic[2] == b"198.19.0.77"
 
 
 def test_the_identity_document() -> None:

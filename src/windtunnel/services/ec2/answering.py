@@ -20,6 +20,7 @@ from windtunnel.services.ec2.metadata import (
     find,
     unauthorized_document,
 )
+from windtunnel.services.ec2.metadata_network import surroundings
 from windtunnel.services.ec2.model import Instance
 
 log = logging.getLogger("windtunnel.ec2")
@@ -56,9 +57,10 @@ class InstanceMetadata:
         now = self._cloud.clock.now()
         with self._backend.snapshot("", "") as tx:
             found = self._find(tx, sandbox_id)
-        if found is None:
-            return None
-        said = answer(*found, method, path, headers, secret, now)
+            if found is None:
+                return None
+            around = surroundings(tx, *found)
+        said = answer(*found, method, path, headers, secret, now, around)
         if isinstance(said, NeedsSignature):
             return await self._signature(said)
         return await self._role(said) if isinstance(said, NeedsCredentials) else said

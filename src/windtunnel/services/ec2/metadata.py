@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 from windtunnel.kernel.records import Tx
 from windtunnel.kernel.scope import Scope
-from windtunnel.services.ec2.model import Instance, private_dns
+from windtunnel.services.ec2.metadata_network import NO_VPC, Surroundings, network_tree
+from windtunnel.services.ec2.model import Instance, private_address
 from windtunnel.services.ec2.network.zones import zone_id
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -56,7 +57,14 @@ def find(tx: Tx, sandbox_id: str) -> tuple[Scope, Instance] | None:
 
 
 def answer(
-    scope: Scope, instance: Instance, method: str, path: str, headers: Mapping[str, str], secret: bytes, now: float
+    scope: Scope,
+    instance: Instance,
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    secret: bytes,
+    now: float,
+    around: Surroundings = NO_VPC,
 ) -> Answer | NeedsCredentials | NeedsSignature:
     """headers: lower-case names; secret: this cloud's, for tokens; now: epoch seconds."""
     if instance.metadata.http_endpoint != "enabled":
@@ -71,7 +79,7 @@ def answer(
     refusal = _refused(instance, headers, secret, now)
     if refusal is not None:
         return refusal
-    return _read(scope, instance, parts)
+    return _read(scope, instance, around, parts)
 
 
 # -- tokens ---------------------------------------------------------------------------------------------------------
@@ -111,7 +119,7 @@ def _refused(instance: Instance, headers: Mapping[str, str], secret: bytes, now:
 Leaf = str | Callable[[], "str | None"]
 
 
-def _read(scope: Scope, instance: Instance, parts: list[str]) -> Answer | NeedsCredentials | NeedsSignature:
+def _read(scope: Scope, instance: Instance, around: Surroundings, parts: list[str]) -> Answer | NeedsCredentials | NeedsSignature:
     if not parts:
         return _text(200, "\n".join(VERSIONS))
     if len(parts) == 1:
@@ -127,7 +135,7 @@ def _read(scope: Scope, instance: Instance, parts: list[str]) -> Answer | NeedsC
     if parts[1:4] == ["meta-data", "iam", "security-credentials"] and instance.profile_arn and len(parts) < 6:
         return NeedsCredentials(scope.account, scope.region, instance.id, instance.profile_arn, parts[4] if len(parts) > 4 else "")
     tree: Any = {
-        "meta-data": metadata_tree(scope, instance),
+        "meta-data": metadata_tree(scope, instance, around),
         "dynamic": {"instance-identity": dict.fromkeys(("document", *SIGNATURES), "")},
     }
     for part in parts[1:]:
@@ -139,32 +147,22 @@ def _read(scope: Scope, instance: Instance, parts: list[str]) -> Answer | NeedsC
     return _text(200, tree)
 
 
-def metadata_tree(scope: Scope, instance: Instance) -> dict[str, Any]:
+def metadata_tree(scope: Scope, instance: Instance, around: Surroundings) -> dict[str, Any]:
     """`/latest/meta-data/` as nested dicts."""
     instance.placed(scope)
-    name = private_dns(scope, instance.private_ip)
-    mac = "02:" + ":".join(f"{part:02x}" for part in [0, *(int(p) for p in (instance.private_ip or "0.0.0.0").split("."))])
     tree: dict[str, Any] = {
         "ami-id": instance.image_id,
         "ami-launch-index": str(instance.index),
         "ami-manifest-path": "(unknown)",
-        "hostname": name,
         "instance-action": "none",
         "instance-id": instance.id,
         "instance-life-cycle": "on-demand",
         "instance-type": instance.type,
-        "local-hostname": name,
-        "local-ipv4": instance.private_ip,
-        "mac": mac,
-        "network": {"interfaces": {"macs": {mac: interface(scope, instance, mac)}}},
         "placement": {"availability-zone": instance.zone, "availability-zone-id": zone_id(instance.zone), "region": scope.region},
         "profile": "default-hvm",
-        "public-hostname": instance.private_ip,
-        "public-ipv4": instance.private_ip,
         "reservation-id": instance.reservation_id,
-        "security-groups": "default",
         "services": {"domain": "amazonaws.com", "partition": "aws"},
-    }
+    } | network_tree(scope, instance, around)
     if instance.profile_arn:
         info = {
             "Code": "Success",
@@ -176,21 +174,6 @@ def metadata_tree(scope: Scope, instance: Instance) -> dict[str, Any]:
     if instance.metadata.instance_tags == "enabled":
         tree["tags"] = {"instance": dict(instance.tags)}
     return tree
-
-
-def interface(scope: Scope, instance: Instance, mac: str) -> dict[str, str]:
-    return {
-        "device-number": "0",
-        "local-ipv4s": instance.private_ip,
-        "mac": mac,
-        "owner-id": instance.owner,
-        "public-ipv4s": instance.private_ip,
-        "security-groups": "default",
-        "security-group-ids": "\n".join(instance.groups),
-        "subnet-id": instance.subnet_id,
-        "vpc-id": instance.vpc_id,
-        "vpc-ipv4-cidr-block": "172.31.0.0/16",
-    }
 
 
 def identity_document(scope: Scope, instance: Instance) -> str:
@@ -207,7 +190,7 @@ def identity_document(scope: Scope, instance: Instance) -> str:
         "instanceType": instance.type,
         "kernelId": None,
         "pendingTime": _iso(instance.launched),
-        "privateIp": instance.private_ip,
+        "privateIp": private_address(instance),
         "ramdiskId": None,
         "region": scope.region,
         "version": "2017-09-30",
