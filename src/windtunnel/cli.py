@@ -103,6 +103,13 @@ def parser() -> argparse.ArgumentParser:
     made["coverage"].add_argument("services", nargs="*", metavar="SERVICE", help="which services (default: all)")
     made["coverage"].add_argument("--markdown", action="store_true", help="the table of the README")
     made["coverage"].add_argument("--write", action="store_true", help="with --markdown: put it there")
+    made["coverage"].add_argument(
+        "--types",
+        nargs="?",
+        const="",
+        metavar="FOLDER",
+        help="the CloudFormation types that run; with a folder of templates: what share of its resources",
+    )
     return top
 
 

@@ -1,7 +1,7 @@
-"""`coverage [SERVICE…] [--markdown [--write]]`: what is built, operation by operation, and what each does with its input members.
+"""`coverage [SERVICE…] [--markdown [--write]] [--types [FOLDER]]`: what is built, operation by operation, and what each does with its input members.
 
 Invariant: read from what is registered and from AWS's models, never from a list kept by hand. `--markdown` is the README's table;
-`--write` puts it there.
+`--write` puts it there. `--types` is about CloudFormation's types instead (see resource_types).
 """
 
 from __future__ import annotations
@@ -35,6 +35,10 @@ class Service(NamedTuple):
 
 
 def main(options: argparse.Namespace) -> int:
+    if options.types is not None:
+        from windtunnel.commands import resource_types
+
+        return resource_types.show(Path(options.types) if options.types else None)
     services = built()
     unknown = sorted(set(options.services) - {service.name for service in services})
     if unknown:
