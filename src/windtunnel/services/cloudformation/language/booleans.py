@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from windtunnel.services.cloudformation.language import calls as calls
 from windtunnel.services.cloudformation.language import cidr as cidr
-from windtunnel.services.cloudformation.language.calls import SCALARS
 from windtunnel.services.cloudformation.language.compiling import as_function, compile_node
 from windtunnel.services.cloudformation.language.functions import template_error
 from windtunnel.services.cloudformation.language.scalars import text_of
 from windtunnel.services.cloudformation.language.scope import Scope
+from windtunnel.services.cloudformation.language.shapes import SCALARS
 
 Test = Callable[[Scope], bool]
 EQUALS = "every Fn::Equals object requires a list of 2 string parameters."

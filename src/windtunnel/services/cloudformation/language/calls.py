@@ -6,6 +6,7 @@ import base64
 from operator import attrgetter
 from typing import Any
 
+from windtunnel.services.cloudformation.language import shapes
 from windtunnel.services.cloudformation.language.compiling import (
     OUTERMOST,
     Compiled,
@@ -18,9 +19,10 @@ from windtunnel.services.cloudformation.language.compiling import (
     folded,
 )
 from windtunnel.services.cloudformation.language.environment import NO_VALUE_NAME, PSEUDO_PARAMETERS
-from windtunnel.services.cloudformation.language.functions import GET_ATT_SHAPE, get_att, sub, sub_parts, template_error
+from windtunnel.services.cloudformation.language.functions import sub_parts, template_error
 from windtunnel.services.cloudformation.language.scalars import text_of
 from windtunnel.services.cloudformation.language.scope import NO_VALUE, UNKNOWN, Scope
+from windtunnel.services.cloudformation.language.shapes import GET_ATT, JOIN, LENGTH, SCALARS, SELECT, SPLIT, TO_JSON
 
 FIELDS = {
     "AWS::AccountId": "env.account",
@@ -31,30 +33,14 @@ FIELDS = {
     "AWS::StackName": "env.stack_name",
     "AWS::URLSuffix": "env.url_suffix",
 }
-JOIN = (
-    "every Fn::Join object requires two parameters, (1) a string delimiter and (2) a list of strings to be joined or a function that "
-    "returns a list of strings (such as Fn::GetAZs) to be joined."
-)
-SPLIT = (
-    "every Fn::Split object requires two parameters, (1) a string delimiter and (2) a string to be split or a function that returns a "
-    "string to be split."
-)
-SELECT = "Fn::Select requires a list argument with two elements: an integer index and a list"
-SELECT_INDEX = "Fn::Select requires a list argument with a valid index value as its first element"
-FIND_IN_MAP = "every Fn::FindInMap object requires three parameters, the map name, map key and the attribute for return value"
 BASE64 = "every Fn::Base64 object must have a String-typed value."
 GET_AZS = "every Fn::GetAZs object must have a String-typed value."
 IMPORT_VALUE = "every Fn::ImportValue object must have a String-typed value."
-LENGTH = "every Fn::Length object must have a list or a function that returns a list."
-TO_JSON = "every Fn::ToJsonString object must have a map or a list."
-REF = "All References must be of type string"
-SCALARS = (str, int, float, bool)
 
 
 @call("Ref")
 def ref(argument: Any) -> Node:
-    if not isinstance(argument, str):
-        raise template_error(REF)
+    shapes.ref(argument)
     return _named(argument)
 
 
@@ -71,7 +57,7 @@ def _named(name: str) -> Node:
 
 @call("Fn::GetAtt")
 def get_attribute(argument: Any) -> Node:
-    resource, attribute = get_att(argument)
+    resource, attribute = shapes.get_att(argument)
     if isinstance(attribute, str):
         return lambda scope: scope.attributes(resource, attribute)
     attribute_of = as_function(compile_node(attribute))
@@ -81,7 +67,7 @@ def get_attribute(argument: Any) -> Node:
         if name is UNKNOWN:
             return UNKNOWN
         if not isinstance(name, str) or not name:
-            raise template_error(GET_ATT_SHAPE)
+            raise template_error(GET_ATT)
         return scope.attributes(resource, name)
 
     return run
@@ -89,7 +75,7 @@ def get_attribute(argument: Any) -> Node:
 
 @call("Fn::Sub")
 def substituted(argument: Any) -> Node:
-    text, own = sub(argument)
+    text, own = shapes.sub(argument)
     parts = sub_parts(text)
     if len(parts) == 1:
         return Constant(parts[0][0])
@@ -135,8 +121,7 @@ def _into_text(name: str, value: Any) -> str:
 
 @call("Fn::Join")
 def joined(argument: Any) -> Node:
-    if not isinstance(argument, list) or len(argument) != 2 or not isinstance(argument[1], list | dict):
-        raise template_error(JOIN)
+    shapes.join(argument)
     delimiter, items = compile_node(argument[0]), compile_node(argument[1])
     if isinstance(items, Constant) and not isinstance(items.value, list):
         raise template_error(JOIN)
@@ -166,8 +151,7 @@ def _joined_slowly(separator: str, values: list[Any]) -> Any:
 
 @call("Fn::Split")
 def split(argument: Any) -> Node:
-    if not isinstance(argument, list) or len(argument) != 2:
-        raise template_error(SPLIT)
+    shapes.split(argument)
     delimiter, source = compile_node(argument[0]), compile_node(argument[1])
     delimiter_of, source_of = as_function(delimiter), as_function(source)
 
@@ -184,12 +168,8 @@ def split(argument: Any) -> Node:
 
 @call("Fn::Select")
 def selected(argument: Any) -> Node:
-    if not isinstance(argument, list) or len(argument) != 2 or not isinstance(argument[1], list | dict):
-        raise template_error(SELECT)
-    index = compile_node(argument[0])
-    index_of = as_function(index)
-    if isinstance(index, Constant):
-        _index(index.value)
+    shapes.select(argument)
+    index_of = as_function(compile_node(argument[0]))
     if isinstance(argument[1], list):
         items = compiled_items(argument[1])
         return lambda scope: _picked(index_of(scope), items, scope)
@@ -201,7 +181,7 @@ def selected(argument: Any) -> Node:
             return UNKNOWN
         if not isinstance(values, list):
             raise template_error(SELECT)
-        number = _index(position)
+        number = shapes.index(position)
         if not 0 <= number < len(values):
             raise template_error(f"Fn::Select cannot select nonexistent value at index {number}")
         return values[number]
@@ -213,7 +193,7 @@ def _picked(position: Any, items: list[Compiled], scope: Scope) -> Any:
     """Of a literal list only the item that is selected is looked at."""
     if position is UNKNOWN:
         return UNKNOWN
-    number = _index(position)
+    number = shapes.index(position)
     if not 0 <= number < len(items):
         raise template_error(f"Fn::Select cannot select nonexistent value at index {number}")
     value = items[number](scope)
@@ -222,23 +202,10 @@ def _picked(position: Any, items: list[Compiled], scope: Scope) -> Any:
     return value
 
 
-def _index(position: Any) -> int:
-    if type(position) is int:
-        return position
-    if isinstance(position, str) and len(position) <= 10 and position.lstrip("-").isdecimal():
-        return int(position)
-    raise template_error(SELECT_INDEX)
-
-
 @call("Fn::FindInMap")
 def found_in_map(argument: Any) -> Node:
-    if not isinstance(argument, list) or len(argument) not in (3, 4):
-        raise template_error(FIND_IN_MAP)
-    default: Compiled | None = None
-    if len(argument) == 4:
-        if not isinstance(argument[3], dict) or set(argument[3]) != {"DefaultValue"}:
-            raise template_error(FIND_IN_MAP)
-        default = as_function(compile_node(argument[3]["DefaultValue"]))
+    shapes.find_in_map(argument)
+    default = as_function(compile_node(argument[3]["DefaultValue"])) if len(argument) == 4 else None
     keys = compiled_items(argument[:3])
 
     def run(scope: Scope) -> Any:
@@ -246,7 +213,7 @@ def found_in_map(argument: Any) -> Node:
         if any(name is UNKNOWN for name in names):
             return UNKNOWN
         if not all(isinstance(name, SCALARS) for name in names):
-            raise template_error(FIND_IN_MAP)
+            raise template_error(shapes.FIND_IN_MAP)
         name, top, second = map(text_of, names)
         mapping = scope.mappings.get(name)
         row = mapping.get(top) if isinstance(mapping, dict) else None
@@ -311,8 +278,7 @@ def imported(argument: Any) -> Node:
 
 @call("Fn::Length")
 def length(argument: Any) -> Node:
-    if not isinstance(argument, list | dict):
-        raise template_error(LENGTH)
+    shapes.length(argument)
     items = compile_node(argument)
     items_of = as_function(items)
 
@@ -329,8 +295,7 @@ def length(argument: Any) -> Node:
 
 @call("Fn::ToJsonString")
 def json_text(argument: Any) -> Node:
-    if not isinstance(argument, list | dict):
-        raise template_error(TO_JSON)
+    shapes.to_json(argument)
     content = compile_node(argument)
     content_of = as_function(content)
 
@@ -365,11 +330,7 @@ def _if_outermost(argument: Any) -> Node:
 
 
 def _if(argument: Any, outermost: bool) -> Node:
-    if not isinstance(argument, list) or not argument or not isinstance(argument[0], str):
-        raise template_error("Fn::If requires a list argument with the first element being a condition")
-    if len(argument) != 3:
-        raise template_error("Fn::If requires a list argument with three elements")
-    name: str = argument[0]
+    name = shapes.choice(argument)
     first, second = (as_function(compile_node(branch, outermost)) for branch in argument[1:])
 
     def run(scope: Scope) -> Any:

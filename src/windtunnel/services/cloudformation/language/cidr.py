@@ -5,24 +5,21 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
+from windtunnel.services.cloudformation.language import shapes
 from windtunnel.services.cloudformation.language.compiling import Compiled, Node, as_function, call, compile_node, folded
 from windtunnel.services.cloudformation.language.functions import template_error
 from windtunnel.services.cloudformation.language.scalars import text_of
 from windtunnel.services.cloudformation.language.scope import UNKNOWN, Scope
 
-SHAPE = (
-    "every Fn::Cidr object requires two or three parameters, (1) an IP block, (2) the number of CIDRs and (3) the number of subnet bits."
-)
 MOST = 256
 DEFAULT_BITS = 8
 
 
 @call("Fn::Cidr")
 def blocks(argument: Any) -> Node:
+    shapes.cidr(argument)
     if isinstance(argument, dict):
         return _of_a_list(as_function(compile_node(argument)))
-    if not isinstance(argument, list) or len(argument) not in (2, 3):
-        raise template_error(SHAPE)
     nodes = [compile_node(part) for part in argument]
     parts = [as_function(node) for node in nodes]
 
@@ -43,7 +40,7 @@ def first_blocks(values: Any) -> Any:
     if values is UNKNOWN or (isinstance(values, list) and any(value is UNKNOWN for value in values)):
         return UNKNOWN
     if not isinstance(values, list) or len(values) not in (2, 3):
-        raise template_error(SHAPE)
+        raise template_error(shapes.CIDR)
     count = _number(values[1], 1, MOST)
     try:
         network = ipaddress.ip_network(text_of(values[0]), strict=False)

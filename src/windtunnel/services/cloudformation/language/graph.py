@@ -120,8 +120,10 @@ def certain(template: dict[str, Any]) -> dict[str, list[str]]:
     needs: dict[str, list[str]] = {}
     for name in resources:
         if name in sure:
-            parts = [_without_choices(resources[name][part]) for part in LOOKED_AT if part in resources[name]]
+            parts = [resources[name][part] for part in LOOKED_AT if part in resources[name]]
             used = uses(parts)
+            if used.conditions:
+                used = uses(_without_choices(parts))
             found = dict.fromkeys([*used.names, *(owner for owner, _ in used.attributes), *explicit(resources[name])])
             needs[name] = [other for other in found if other in sure]
     return needs

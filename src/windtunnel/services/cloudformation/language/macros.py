@@ -104,9 +104,14 @@ def is_to_be_transformed(template: dict[str, Any]) -> bool:
 
 def _has_macro(node: Any) -> bool:
     if type(node) is dict:
-        for key, child in node.items():
-            kind = type(child)
-            if (kind is dict or kind is list) and (key == TRANSFORM or key.startswith(FOR_EACH) or _has_macro(child)):
+        for key in node:
+            if key[:4] == "Fn::" and (key == TRANSFORM or key.startswith(FOR_EACH)):
                 return True
-        return False
-    return any(_has_macro(child) for child in node if type(child) is dict or type(child) is list)
+        children: Any = node.values()
+    else:
+        children = node
+    for child in children:
+        kind = type(child)
+        if (kind is dict or kind is list) and _has_macro(child):
+            return True
+    return False

@@ -16,6 +16,7 @@ from windtunnel.services.cloudformation.language.errors import TemplateError
 from windtunnel.services.cloudformation.language.functions import format_error, template_error
 from windtunnel.services.cloudformation.language.patterns import compiled_pattern
 from windtunnel.services.cloudformation.language.scalars import text_of
+from windtunnel.services.cloudformation.language.shapes import SCALARS
 
 SPECIFIC = frozenset(
     {
@@ -45,7 +46,6 @@ MAX_NAME = 255
 MAX_VALUE = 4096
 MAX_DESCRIPTION = 4000
 NUMBER = re.compile(r"\s*[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?\s*", re.ASCII)
-SCALARS = (str, int, float, bool)
 
 
 class Parameter(msgspec.Struct):

@@ -7,7 +7,6 @@ template are one object: nobody changes a template in place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -39,7 +38,13 @@ def _json(text: str) -> Any:
         document = msgspec.json.decode(text)
     except (ValueError, RecursionError, msgspec.DecodeError):
         document = _json_again(text)
-    _whole(document, [])
+    return _sound(document)
+
+
+def _sound(document: Any) -> Any:
+    """The document, if a template may be like it."""
+    if isinstance(document, dict | list) and not _whole(document):
+        _mended(document, [])
     return document
 
 
@@ -68,28 +73,34 @@ def too_deep() -> TemplateError:
     return format_error(f"nesting of more than {MAX_DEPTH} levels is not supported.")
 
 
-def _whole(node: Any, path: list[str]) -> None:
-    """Refuse what no template holds: nulls, halves of characters, and what is nested too deeply."""
-    if len(path) > MAX_DEPTH:
+def _whole(node: Any, depth: int = 1) -> bool:
+    """Whether all that is in a map or list may be in a template; TemplateError when it is nested too deeply."""
+    if depth > MAX_DEPTH:
         raise too_deep()
-    children: Iterator[tuple[str, Any]]
-    if isinstance(node, dict):
-        children = iter(node.items())
-    else:
-        children = ((str(index), child) for index, child in enumerate(node))
-    for key, child in children:
+    good = True
+    for child in node.values() if type(node) is dict else node:
         kind = type(child)
         if kind is str:
             continue
         if kind is dict or kind is list:
-            if child:
-                path.append(key)
-                _whole(child, path)
-                path.pop()
+            good = _whole(child, depth + 1) and good
+        elif child is None or (kind is int and not -INT64 <= child < INT64):
+            return False
+    return good
+
+
+def _mended(node: Any, path: list[str]) -> None:
+    """Refuse the first null; numbers too long for a computer's become text."""
+    pairs = list(node.items()) if isinstance(node, dict) else list(enumerate(node))
+    for key, child in pairs:
+        path.append(str(key))
+        if isinstance(child, dict | list):
+            _mended(child, path)
         elif child is None:
-            raise TemplateError(f"[/{'/'.join([*path, key])}] 'null' values are not allowed in templates")
-        elif kind is int and not -INT64 <= child < INT64:
-            node[key if isinstance(node, dict) else int(key)] = _long(child)
+            raise TemplateError(f"[/{'/'.join(path)}] 'null' values are not allowed in templates")
+        elif type(child) is int and not -INT64 <= child < INT64:
+            node[key] = _long(child)
+        path.pop()
 
 
 def _long(number: int) -> str:
@@ -231,9 +242,7 @@ def _yaml(text: str) -> Any:
         raise format_error(YAML + where) from error
     except (yaml.YAMLError, ValueError) as error:
         raise format_error(YAML) from error
-    if isinstance(document, dict | list):
-        _whole(document, [])
-    return document
+    return _sound(document)
 
 
 def _read(yaml: Any, text: str) -> Any:

@@ -6,8 +6,6 @@ from collections.abc import Collection
 from typing import Any
 
 from windtunnel.services.cloudformation.language.booleans import compile_test
-from windtunnel.services.cloudformation.language.calls import FIND_IN_MAP
-from windtunnel.services.cloudformation.language.compiling import compile_node
 from windtunnel.services.cloudformation.language.errors import TemplateError
 from windtunnel.services.cloudformation.language.functions import format_error, template_error
 from windtunnel.services.cloudformation.language.graph import explicit
@@ -57,8 +55,9 @@ def _part(
 ) -> Uses | None:
     if not isinstance(node, dict | list):
         return None
-    compile_node(node)
     used = uses(node)
+    if used.test:
+        raise template_error(f"{used.test} cannot be partially collapsed")
     for name in used.names:
         if name not in resources and name not in parameters:
             missing[name] = None
@@ -101,8 +100,6 @@ def depends(node: Any, parameters: Collection[str]) -> bool:
 
 def check_map(template: dict[str, Any], argument: Any) -> None:
     """A `Fn::FindInMap` whose names are written out must find something."""
-    if not isinstance(argument, list) or len(argument) not in (3, 4):
-        raise template_error(FIND_IN_MAP)
     if len(argument) == 4 or not isinstance(argument[0], str):
         return
     name, top, second = argument
@@ -121,7 +118,6 @@ def _export(
     name = export["Name"]
     if not isinstance(name, dict):
         return
-    compile_node(name)
     if depends(name, parameters):
         raise format_error(f"The Name field of Export {INDEPENDENT}.")
     _part(template, name, missing, parameters, resources)

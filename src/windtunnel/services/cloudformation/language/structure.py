@@ -6,6 +6,7 @@ A template that is still to be transformed (SAM, macros, loops) is held to what 
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import NoneType
 from typing import Any
 
 from windtunnel.services.cloudformation.language import graph
@@ -13,11 +14,12 @@ from windtunnel.services.cloudformation.language.conditions import in_order
 from windtunnel.services.cloudformation.language.errors import TemplateError
 from windtunnel.services.cloudformation.language.functions import call_of, format_error, template_error
 from windtunnel.services.cloudformation.language.macros import is_to_be_transformed
-from windtunnel.services.cloudformation.language.parameters import SCALARS, declared
+from windtunnel.services.cloudformation.language.parameters import declared
 from windtunnel.services.cloudformation.language.references import check_condition, check_references, names_of
 from windtunnel.services.cloudformation.language.resources import check_resource, supports_snapshot
 from windtunnel.services.cloudformation.language.rules import check_rules
 from windtunnel.services.cloudformation.language.scalars import text_of
+from windtunnel.services.cloudformation.language.shapes import SCALARS
 
 VERSION = "2010-09-09"
 SECTIONS = (
@@ -54,6 +56,8 @@ def check(template: dict[str, Any], *, known_types: Callable[[str], bool]) -> No
 
 def _sections(template: dict[str, Any], later: bool) -> None:
     version = template.get("AWSTemplateFormatVersion")
+    if not isinstance(version, (*SCALARS, NoneType)):
+        raise format_error("Every AWSTemplateFormatVersion member must be a string.")
     if version is not None and version != VERSION:
         raise format_error(f"{text_of(version)} is not a supported value for AWSTemplateFormatVersion.")
     unknown = [name for name in template if name not in SECTIONS and not (later and (name == GLOBALS or name.startswith("Fn::")))]

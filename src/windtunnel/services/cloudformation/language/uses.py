@@ -1,20 +1,25 @@
-"""What a node refers to, found without resolving it."""
+"""What a node refers to, found without resolving it; whether its functions are called as they must be is looked at on the way."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
+from windtunnel.services.cloudformation.language import shapes
 from windtunnel.services.cloudformation.language.environment import PSEUDO_PARAMETERS
-from windtunnel.services.cloudformation.language.functions import call_of, get_att, sub, sub_parts
+from windtunnel.services.cloudformation.language.functions import BOOLEAN, REF, RULES_ONLY, sub_parts, unsupported
+
+REMEMBERED = 200
+"""The longest text of a `Fn::Sub` whose variables are remembered."""
 
 
 class Uses(msgspec.Struct):
     """`names`: parameters and resources by `Ref` and `Fn::Sub` (no pseudo parameters); `attributes`: (resource, attribute), the attribute
     empty when a function gives it; `conditions`: of `Fn::If`. Each in the order of the first use. `maps` and `imports`: the arguments of
-    every `Fn::FindInMap` and `Fn::ImportValue`; `zones`: whether `Fn::GetAZs` is called."""
+    every `Fn::FindInMap` and `Fn::ImportValue`; `zones`: whether `Fn::GetAZs` is called; `test`: a boolean function that is."""
 
     names: dict[str, None] = {}
     attributes: dict[tuple[str, str], None] = {}
@@ -22,12 +27,18 @@ class Uses(msgspec.Struct):
     maps: list[Any] = []
     imports: list[Any] = []
     zones: bool = False
+    test: str = ""
 
 
-def uses(node: Any, conditions: dict[str, bool] | None = None) -> Uses:
-    """All that a node refers to; with conditions, what the branches refer to that are taken."""
+Known = Mapping[str, bool] | None
+Visit = Callable[[Any, Uses, Known], None]
+
+
+def uses(node: Any, conditions: Known = None) -> Uses:
+    """All that a node refers to; with conditions, what the branches refer to that are taken. TemplateError for a malformed function."""
     found = Uses()
-    _walk(node, found, conditions)
+    if type(node) is dict or type(node) is list:
+        _walk(node, found, conditions)
     return found
 
 
@@ -41,7 +52,7 @@ def attribute_references(node: Any) -> set[tuple[str, str]]:
     return set(uses(node).attributes)
 
 
-def parameter_references(node: Any, declared: Any) -> set[str]:
+def parameter_references(node: Any, declared: Collection[str]) -> set[str]:
     """The parameters that a node refers to."""
     return {name for name in uses(node).names if name in declared}
 
@@ -51,66 +62,125 @@ def condition_references(node: Any) -> set[str]:
     return set(uses(node).conditions)
 
 
-def _walk(node: Any, found: Uses, conditions: dict[str, bool] | None) -> None:
-    kind = type(node)
-    if kind is list:
-        for child in node:
-            if type(child) is dict or type(child) is list:
-                _walk(child, found, conditions)
-    elif kind is dict:
+def _walk(node: Any, found: Uses, conditions: Known) -> None:
+    """`node` is a map or a list."""
+    if type(node) is dict:
         if len(node) == 1:
-            name = call_of(node)
-            if name is not None:
-                for child in _call(name, node[name], found, conditions):
-                    _walk(child, found, conditions)
-                return
-        for child in node.values():
-            if type(child) is dict or type(child) is list:
-                _walk(child, found, conditions)
-
-
-def _call(name: str, argument: Any, found: Uses, conditions: dict[str, bool] | None) -> Iterator[Any]:
-    """Notes what a call itself refers to, and gives the arguments that remain to be looked at."""
-    if name == "Ref":
-        if isinstance(argument, str) and argument not in PSEUDO_PARAMETERS:
-            found.names[argument] = None
-        elif isinstance(argument, dict):
-            yield argument
-    elif name == "Fn::GetAtt":
-        resource, attribute = get_att(argument)
-        if isinstance(attribute, str):
-            found.attributes[resource, attribute] = None
-        else:
-            found.attributes[resource, ""] = None
-            yield attribute
-    elif name == "Fn::Sub":
-        text, own = sub(argument)
-        _variables(text, own, found)
-        yield own
-    elif name == "Fn::If" and isinstance(argument, list) and len(argument) == 3 and isinstance(argument[0], str):
-        found.conditions[argument[0]] = None
-        if conditions is not None and argument[0] in conditions:
-            yield argument[1 if conditions[argument[0]] else 2]
-        else:
-            yield argument[1:]
+            for name, argument in node.items():
+                visit = VISITS.get(name)
+                if visit is not None:
+                    visit(argument, found, conditions)
+                    return
+                if name.startswith("Fn::"):
+                    raise unsupported(name)
+        children: Any = node.values()
     else:
-        if name == "Fn::FindInMap":
-            found.maps.append(argument)
-        elif name == "Fn::ImportValue":
-            found.imports.append(argument)
-        elif name == "Fn::GetAZs":
-            found.zones = True
-        yield argument
+        children = node
+    for child in children:
+        kind = type(child)
+        if kind is dict or kind is list:
+            _walk(child, found, conditions)
 
 
-def _variables(text: str, own: dict[str, Any], found: Uses) -> None:
-    if "${" not in text:
-        return
-    for _, variable in sub_parts(text):
-        if variable is None or variable in own or variable in PSEUDO_PARAMETERS:
-            continue
-        resource, dot, attribute = variable.partition(".")
-        if dot:
-            found.attributes[resource, attribute] = None
-        else:
-            found.names[variable] = None
+def _inside(argument: Any, found: Uses, conditions: Known) -> None:
+    if type(argument) is dict or type(argument) is list:
+        _walk(argument, found, conditions)
+
+
+def _ref(argument: Any, found: Uses, conditions: Known) -> None:
+    shapes.ref(argument)
+    if argument not in PSEUDO_PARAMETERS:
+        found.names[argument] = None
+
+
+def _get_att(argument: Any, found: Uses, conditions: Known) -> None:
+    resource, attribute = shapes.get_att(argument)
+    if isinstance(attribute, str):
+        found.attributes[resource, attribute] = None
+    else:
+        found.attributes[resource, ""] = None
+        _walk(attribute, found, conditions)
+
+
+def _sub(argument: Any, found: Uses, conditions: Known) -> None:
+    text, own = shapes.sub(argument)
+    if "${" in text:
+        for variable in _remembered(text) if len(text) <= REMEMBERED else _variables(text):
+            if variable in own:
+                continue
+            resource, dot, attribute = variable.partition(".")
+            if dot:
+                found.attributes[resource, attribute] = None
+            else:
+                found.names[variable] = None
+    if own:
+        _walk(own, found, conditions)
+
+
+def _variables(text: str) -> tuple[str, ...]:
+    """The variables of a text that are no pseudo parameters."""
+    return tuple(name for _, name in sub_parts(text) if name is not None and name not in PSEUDO_PARAMETERS)
+
+
+_remembered = lru_cache(maxsize=4096)(_variables)
+
+
+def _if(argument: Any, found: Uses, conditions: Known) -> None:
+    name = shapes.choice(argument)
+    found.conditions[name] = None
+    if conditions is not None and name in conditions:
+        _inside(argument[1 if conditions[name] else 2], found, conditions)
+    else:
+        _inside(argument[1], found, conditions)
+        _inside(argument[2], found, conditions)
+
+
+def _find_in_map(argument: Any, found: Uses, conditions: Known) -> None:
+    shapes.find_in_map(argument)
+    found.maps.append(argument)
+    _walk(argument, found, conditions)
+
+
+def _import_value(argument: Any, found: Uses, conditions: Known) -> None:
+    found.imports.append(argument)
+    _inside(argument, found, conditions)
+
+
+def _get_azs(argument: Any, found: Uses, conditions: Known) -> None:
+    found.zones = True
+    _inside(argument, found, conditions)
+
+
+def _shaped(shape: Callable[[Any], None]) -> Visit:
+    def visit(argument: Any, found: Uses, conditions: Known) -> None:
+        shape(argument)
+        _inside(argument, found, conditions)
+
+    return visit
+
+
+def _test(name: str) -> Visit:
+    def visit(argument: Any, found: Uses, conditions: Known) -> None:
+        found.test = name
+        _inside(argument, found, conditions)
+
+    return visit
+
+
+VISITS: dict[str, Visit] = {
+    REF: _ref,
+    "Fn::GetAtt": _get_att,
+    "Fn::Sub": _sub,
+    "Fn::If": _if,
+    "Fn::FindInMap": _find_in_map,
+    "Fn::ImportValue": _import_value,
+    "Fn::GetAZs": _get_azs,
+    "Fn::Base64": _inside,
+    "Fn::Cidr": _shaped(shapes.cidr),
+    "Fn::Join": _shaped(shapes.join),
+    "Fn::Split": _shaped(shapes.split),
+    "Fn::Select": _shaped(shapes.select),
+    "Fn::Length": _shaped(shapes.length),
+    "Fn::ToJsonString": _shaped(shapes.to_json),
+    **{name: _test(name) for name in BOOLEAN | RULES_ONLY},
+}
