@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from windtunnel.guest.build_artifacts import ArtifactError, collect, object_key, pack
+from windtunnel.guest.build_artifacts import ArtifactError, collect, object_key, pack, upload
 from windtunnel.guest.build_log import Speaker
 from windtunnel.guest.build_runner import is_inline, secret_reference
 from windtunnel.guest.build_source import SourceError, extract, repository
@@ -144,6 +144,27 @@ def source(tmp_path: Path) -> Path:
 )
 def test_files_of_an_artifact(source: Path, spec: ArtifactSpec, expected: list[str]) -> None:
     assert [file.name for file in collect(spec, str(source), lambda text: None)] == expected
+
+
+class Bucket:
+    """Takes what is put, as S3 would."""
+
+    def __init__(self) -> None:
+        self.put: dict[str, dict[str, str]] = {}
+
+    def put_object(self, bucket: str, key: str, source: str, metadata: dict[str, str], headers: dict[str, str]) -> None:
+        self.put[f"{bucket}/{key}"] = headers
+
+
+@pytest.mark.parametrize("packaging", ["NONE", "ZIP"])
+@pytest.mark.parametrize("key", ["", "arn:aws:kms:us-east-1:123456789012:key/k"])
+def test_what_is_uploaded_is_encrypted_under_the_builds_key(source: Path, tmp_path: Path, packaging: str, key: str) -> None:
+    artifacts = {"type": "S3", "location": "b", "packaging": packaging, **({"kmsKey": key} if key else {})}
+    files, bucket = collect(ArtifactSpec(["a.txt"]), str(source), lambda text: None), Bucket()
+    upload(bucket, artifacts, files, "out", "id", "arn", str(tmp_path), False)  # type: ignore[arg-type]
+    [headers] = bucket.put.values()
+    assert headers.get("x-amz-server-side-encryption-aws-kms-key-id", "") == key
+    assert ("x-amz-server-side-encryption" in headers) is bool(key)
 
 
 @pytest.mark.parametrize(

@@ -162,18 +162,27 @@ def upload(
     key = object_key(artifacts, uuid, name)
     try:
         if artifacts["type"] == "CODEPIPELINE" or artifacts.get("packaging") == "ZIP":
-            return _upload_zip(client, bucket, key, files, arn, scratch, symlinks)
+            return _upload_zip(client, bucket, key, files, arn, scratch, symlinks, _encryption(artifacts))
         for file in files:
-            client.put_object(bucket, f"{key}/{file.name}" if key else file.name, file.path, metadata={"codebuild-buildarn": arn})
+            place = f"{key}/{file.name}" if key else file.name
+            client.put_object(bucket, place, file.path, metadata={"codebuild-buildarn": arn}, headers=_encryption(artifacts))
     except aws.ApiError as error:
         raise ArtifactError(f"error while uploading {key}: {error.code}: {error.message} status code: {error.status}") from error
     return {"location": f"arn:aws:s3:::{bucket}/{key}"}
 
 
-def _upload_zip(client: aws.Client, bucket: str, key: str, files: list[Found], arn: str, scratch: str, symlinks: bool) -> dict[str, str]:
+def _encryption(artifacts: Mapping[str, Any]) -> dict[str, str]:
+    """The headers by which S3 encrypts under the build's key; none for S3's own."""
+    key = artifacts.get("kmsKey")
+    return {"x-amz-server-side-encryption": "aws:kms", "x-amz-server-side-encryption-aws-kms-key-id": str(key)} if key else {}
+
+
+def _upload_zip(
+    client: aws.Client, bucket: str, key: str, files: list[Found], arn: str, scratch: str, symlinks: bool, encryption: dict[str, str]
+) -> dict[str, str]:
     archive = os.path.join(scratch, "artifact.zip")
     sha, md5 = pack(files, archive, symlinks)
     metadata = {"codebuild-buildarn": arn, "codebuild-content-sha256": sha, "codebuild-content-md5": md5}
-    client.put_object(bucket, key, archive, metadata=metadata, headers={"Content-Type": "application/zip"})
+    client.put_object(bucket, key, archive, metadata=metadata, headers={"Content-Type": "application/zip", **encryption})
     os.unlink(archive)
     return {"location": f"arn:aws:s3:::{bucket}/{key}", "sha256sum": sha, "md5sum": md5}

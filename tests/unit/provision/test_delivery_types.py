@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness import ACCOUNT, REGION, InProcessCloud
+from harness import ACCOUNT, REGION, InProcessCloud, until
 from stacks_lab import STACK, Lab, differences
 from windtunnel.kernel.errors import AwsError
 from windtunnel.provision.checking import check
@@ -373,3 +373,20 @@ def test_what_is_refused_leaves_nothing(lab: Lab) -> None:
     refused(lab, "AWS::CodeDeploy::DeploymentGroup", "loadBalancerInfo", **group, LoadBalancerInfo={"ElbInfoList": [{"Name": "n"}]})
     refused(lab, "AWS::CodeDeploy::DeploymentGroup", "autoScalingGroups", **group, AutoScalingGroups=["a"])
     refused(lab, "AWS::CodeDeploy::DeploymentConfig", "trafficRoutingConfig", TrafficRoutingConfig={"Type": "AllAtOnce"})
+
+
+def test_a_pipelines_artifacts_are_encrypted_under_its_key(lab: Lab) -> None:
+    key = lab.cloud.api("kms", "CreateKey")["KeyMetadata"]["Arn"]
+    lab.cloud.api("s3", "PutObject", bucket="artifacts", key="a.zip", body=b"PK")
+    encrypted = {**store(), "EncryptionKey": {"Id": key, "Type": "KMS"}}
+    made = lab.create("AWS::CodePipeline::Pipeline", RoleArn=ROLE, ArtifactStore=encrypted, Stages=stages("a.zip"))
+    assert (lab.read(made) or {})["ArtifactStore"] == encrypted
+
+    def artifacts() -> list[str]:
+        found = lab.cloud.api("s3", "ListObjectsV2", bucket="artifacts", prefix=f"{made.id[:20]}/").get("Contents", [])
+        return [one["Key"] for one in found]
+
+    until(lambda: len(artifacts()) == 1, what="the source action has written its artifact")
+    head = lab.cloud.api("s3", "HeadObject", bucket="artifacts", key=artifacts()[0])
+    assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", key)
+    lab.delete(made)

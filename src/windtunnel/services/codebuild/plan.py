@@ -12,6 +12,7 @@ from windtunnel.compute.driver import GuestFile, SandboxSpec
 from windtunnel.kernel.scope import Scope
 from windtunnel.services.codebuild.images import SIZES, STOCK
 from windtunnel.services.codebuild.model import Build, Shape, build_arn, project_arn
+from windtunnel.services.codebuild.settings import MANAGED_KEY
 
 PLAN_FILE = "/codebuild/readonly/plan.json"
 RUNNER = (
@@ -126,10 +127,17 @@ def _plan(scope: Scope, build: Build, endpoint: str) -> dict[str, Any]:
         "buildspec": settings["source"].get("buildspec", ""),
         "variables": settings["environment"]["environmentVariables"],
         "sources": [primary, *sources],
-        "artifacts": settings["artifacts"],
-        "secondary_artifacts": settings["secondaryArtifacts"],
+        "artifacts": _artifacts(scope, settings, settings["artifacts"]),
+        "secondary_artifacts": [_artifacts(scope, settings, one) for one in settings["secondaryArtifacts"]],
         "image": settings["environment"]["image"],
     }
+
+
+def _artifacts(scope: Scope, settings: Shape, artifacts: Shape) -> Shape:
+    """As the runner uploads them: under the build's KMS key, unless that is S3's own, which the bucket's default stands for."""
+    key = settings["encryptionKey"]
+    managed = key in (MANAGED_KEY, scope.arn("kms", MANAGED_KEY))
+    return dict(artifacts) if managed or artifacts.get("encryptionDisabled") else {**artifacts, "kmsKey": key}
 
 
 def _source(source: Shape, version: str, identifier: str = "") -> dict[str, Any]:

@@ -18,6 +18,7 @@ MAX_SECONDARY = 12
 
 _SOURCE = "type location gitCloneDepth gitSubmodulesConfig.fetchSubmodules buildspec sourceIdentifier"
 _ARTIFACTS = "type location path namespaceType name packaging overrideArtifactName artifactIdentifier"
+MANAGED_KEY = "alias/aws/s3"
 _VERSION = "sourceIdentifier sourceVersion"
 _ENVIRONMENT = "type image computeType environmentVariables[].name environmentVariables[].value environmentVariables[].type"
 _LOGS = "cloudWatchLogs.status cloudWatchLogs.groupName cloudWatchLogs.streamName"
@@ -29,7 +30,7 @@ def _under(prefix: str, members: str) -> str:
 
 ACTS = " ".join(
     (
-        "name sourceVersion serviceRole timeoutInMinutes queuedTimeoutInMinutes concurrentBuildLimit tags[].key tags[].value cache.type",
+        "name sourceVersion serviceRole encryptionKey timeoutInMinutes queuedTimeoutInMinutes concurrentBuildLimit tags[].key tags[].value cache.type",
         _under("source", _SOURCE),
         _under("secondarySources[]", _SOURCE),
         _under("secondarySourceVersions[]", _VERSION),
@@ -40,7 +41,7 @@ ACTS = " ".join(
     )
 )
 DESCRIPTIVE = (
-    "description encryptionKey cache.modes[] environment.imagePullCredentialsType source.insecureSsl secondarySources[].insecureSsl"
+    "description cache.modes[] environment.imagePullCredentialsType source.insecureSsl secondarySources[].insecureSsl"
     " artifacts.encryptionDisabled secondaryArtifacts[].encryptionDisabled"
 )
 DEFAULT_ONLY: dict[str, Any] = {
@@ -58,7 +59,7 @@ START_ACTS = " ".join(
     (
         "projectName sourceVersion sourceTypeOverride sourceLocationOverride gitCloneDepthOverride buildspecOverride imageOverride",
         "gitSubmodulesConfigOverride.fetchSubmodules environmentTypeOverride computeTypeOverride serviceRoleOverride cacheOverride.type",
-        "timeoutInMinutesOverride queuedTimeoutInMinutesOverride idempotencyToken",
+        "timeoutInMinutesOverride queuedTimeoutInMinutesOverride encryptionKeyOverride idempotencyToken",
         _under("environmentVariablesOverride[]", "name value type"),
         _under("secondarySourcesOverride[]", _SOURCE),
         _under("secondarySourcesVersionOverride[]", _VERSION),
@@ -68,7 +69,7 @@ START_ACTS = " ".join(
     )
 )
 START_DESCRIPTIVE = (
-    "encryptionKeyOverride cacheOverride.modes[] imagePullCredentialsTypeOverride insecureSslOverride secondarySourcesOverride[].insecureSsl"
+    "cacheOverride.modes[] imagePullCredentialsTypeOverride insecureSslOverride secondarySourcesOverride[].insecureSsl"
     " artifactsOverride.encryptionDisabled secondaryArtifactsOverride[].encryptionDisabled"
 )
 START_DEFAULT_ONLY: dict[str, Any] = {
@@ -93,7 +94,7 @@ def with_defaults(scope: Scope, name: str, given: Mapping[str, Any]) -> Shape:
         "cache": {"type": "NO_CACHE"},
         "timeoutInMinutes": 60,
         "queuedTimeoutInMinutes": 480,
-        "encryptionKey": scope.arn("kms", "alias/aws/s3"),
+        "encryptionKey": scope.arn("kms", MANAGED_KEY),
         "tags": [],
         **{member: value for member, value in given.items() if value is not None},
     }

@@ -87,7 +87,7 @@ def put_artifact(ctx: Context, act: Act, content: BlobRef) -> Located:
     """Write the action's output artifact, as its role. Raises ActionFailed."""
     output = act.outputs[0]
     try:
-        in_role(ctx, act).call("s3", "PutObject", bucket=output.bucket, key=output.key, body=content)
+        in_role(ctx, act).call("s3", "PutObject", bucket=output.bucket, key=output.key, body=content, **output.encryption())
     except AwsError as error:
         if error.code in DENIED:
             raise artifact_denied(act, output.bucket) from error

@@ -127,9 +127,10 @@ def _inputs(e: Execution, declared: dict[str, Any]) -> list[Located]:
 def _outputs(ctx: Context, pipeline: Declaration, declared: dict[str, Any]) -> list[Located]:
     """Where the outputs go: `pipeline/artifact/random`, both names shortened as AWS does; a source's is a zip by its name."""
     store = pipeline.get("artifactStore") or pipeline["artifactStores"][ctx.scope.region]
+    kms_key = store.get("encryptionKey", {}).get("id", "")
     ending = ".zip" if declared["actionTypeId"]["category"] == "Source" else ""
     return [
-        Located(a["name"], store["location"], f"{pipeline['name'][:20]}/{a['name'][:10]}/{ctx.ids.alnum(7)}{ending}")
+        Located(a["name"], store["location"], f"{pipeline['name'][:20]}/{a['name'][:10]}/{ctx.ids.alnum(7)}{ending}", kms_key=kms_key)
         for a in declared["outputArtifacts"]
     ]
 

@@ -143,12 +143,20 @@ class Board(Record, kw_only=True):
 
 
 class Located(msgspec.Struct, frozen=True):
-    """An artifact: its name in the pipeline and the object that holds it. revision: the source revision that it was made from."""
+    """An artifact: its name in the pipeline and the object that holds it. revision: the source revision that it was made from.
+
+    kms_key: the key of the artifact store that it is encrypted under, "" for the bucket's own default.
+    """
 
     name: str
     bucket: str
     key: str
     revision: str = ""
+    kms_key: str = ""
+
+    def encryption(self) -> dict[str, str]:
+        """The arguments of S3's operations that write it."""
+        return {"server_side_encryption": "aws:kms", "ssekms_key_id": self.kms_key} if self.kms_key else {}
 
     def described(self) -> dict[str, Any]:
         return {"name": self.name, "s3location": {"bucket": self.bucket, "key": self.key}}

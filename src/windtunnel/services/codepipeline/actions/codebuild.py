@@ -107,11 +107,12 @@ def sources(act: Act) -> dict[str, Any]:
 
 def artifacts(act: Act) -> dict[str, Any]:
     """A single output as the build's artifact, several as secondary ones under their names, each at the key that was chosen for it."""
+    if not act.outputs:
+        return {}
+    key = {"encryption_key_override": act.outputs[0].kms_key} if act.outputs[0].kms_key else {}
     if len(act.outputs) == 1:
-        return {"artifacts_override": _artifact(act.outputs[0])}
-    if act.outputs:
-        return {"secondary_artifacts_override": [_artifact(output) for output in act.outputs]}
-    return {}
+        return {"artifacts_override": _artifact(act.outputs[0]), **key}
+    return {"secondary_artifacts_override": [_artifact(output) for output in act.outputs], **key}
 
 
 def _artifact(output: Located) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def copy(ctx: Context, act: Act) -> dict[str, Any]:
         output = act.outputs[0]
         source = f"{bucket}/{quote(key)}?versionId={head['VersionId']}"
         try:
-            role.call("s3", "CopyObject", bucket=output.bucket, key=output.key, copy_source=source)
+            role.call("s3", "CopyObject", bucket=output.bucket, key=output.key, copy_source=source, **output.encryption())
         except AwsError as error:
             raise artifact_denied(act, output.bucket) if error.code in DENIED else error from error
     except AwsError as error:

@@ -43,6 +43,8 @@ _ACTION = "pipeline.stages[].actions[]"
 STRUCTURE = f"""
 pipeline.name pipeline.roleArn pipeline.version pipeline.executionMode pipeline.pipelineType
 pipeline.artifactStore.type pipeline.artifactStore.location pipeline.artifactStores{{}}.type pipeline.artifactStores{{}}.location
+pipeline.artifactStore.encryptionKey.id pipeline.artifactStore.encryptionKey.type
+pipeline.artifactStores{{}}.encryptionKey.id pipeline.artifactStores{{}}.encryptionKey.type
 pipeline.variables[].name pipeline.variables[].defaultValue pipeline.variables[].description
 pipeline.stages[].name {_ACTION}.name {_ACTION}.actionTypeId.category {_ACTION}.actionTypeId.owner {_ACTION}.actionTypeId.provider
 {_ACTION}.actionTypeId.version {_ACTION}.runOrder {_ACTION}.configuration{{}} {_ACTION}.inputArtifacts[].name
