@@ -124,7 +124,7 @@ def groups(section: Mapping[str, Any], log: Log, output: Log) -> None:
         gid = str((settings or {}).get("gid", "")) if isinstance(settings, Mapping) else ""
         held = _group(name)
         if held is not None:
-            if gid and held != int(gid):
+            if gid and held != gid:
                 raise Failed(f"Group {name} exists with gid {held}, but gid {gid} is wanted")
             log.info(f"Group {name} exists already")
             continue
@@ -132,9 +132,9 @@ def groups(section: Mapping[str, Any], log: Log, output: Log) -> None:
         log.info(f"Created group {name} successfully")
 
 
-def _group(name: str) -> int | None:
+def _group(name: str) -> str | None:
     try:
-        return grp.getgrnam(name).gr_gid
+        return str(grp.getgrnam(name).gr_gid)
     except KeyError:
         return None
 
@@ -147,13 +147,13 @@ def users(section: Mapping[str, Any], log: Log, output: Log) -> None:
         into = ",".join(str(group) for group in (listed if isinstance(listed, list) else [listed]))
         options = [*(["-d", home] if home else []), *(["-G", into] if into else [])]
         try:
-            held = pwd.getpwnam(name).pw_uid
+            held = str(pwd.getpwnam(name).pw_uid)
         except KeyError:
             number = ["-u", uid] if uid else []
             must(["useradd", "-M", "-r", "-s", "/sbin/nologin", *number, *options, name], output, f"Failed to add user {name}")
             log.info(f"Added user {name}")
             continue
-        if uid and held != int(uid):
+        if uid and held != uid:
             raise Failed(f"User {name} exists with uid {held}, but uid {uid} is wanted")
         if options:
             must(["usermod", *options, name], output, f"Failed to change user {name}")
