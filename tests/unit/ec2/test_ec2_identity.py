@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from ec2_lab import Machine, becomes, running  # noqa: E402
 
 from clients import Door  # noqa: E402
-from harness import ACCOUNT, InProcessCloud  # noqa: E402
+from harness import ACCOUNT, InProcessCloud, until  # noqa: E402
 from windtunnel.kernel.context import Context, Need  # noqa: E402
 from windtunnel.kernel.errors import AwsError  # noqa: E402
 from windtunnel.kernel.scope import Scope  # noqa: E402
@@ -152,3 +152,37 @@ def test_what_is_shown(proof: bytes, expected: Any) -> None:
 def test_the_session_policy_names_the_stack_alone() -> None:
     (policy,) = identity.principal(ACCOUNT, "i-1", STACK).session_policies
     assert [statement["Resource"] for statement in json.loads(policy)["Statement"]] == [STACK]
+
+
+TEMPLATE = json.dumps(
+    {
+        "Resources": {
+            "Topic": {"Type": "AWS::SNS::Topic", "Metadata": {"AWS::CloudFormation::Init": {"config": {"files": {"/f": {"content": "x"}}}}}}
+        }
+    }
+)
+
+
+def test_cloudformation_lets_an_instance_read_its_own_stack_and_no_other(tmp_path: Path) -> None:
+    with Machine(tmp_path).cloud() as cloud:
+        instance, metadata = running(cloud), metadata_of(cloud)
+        arns = [cloud.api("cloudformation", "CreateStack", stack_name=name, template_body=TEMPLATE)["StackId"] for name in ("web", "other")]
+        until(lambda: all(complete(cloud, arn) for arn in arns), what="both stacks are complete")
+        door = Door(cloud)._core
+        document, signature = fetch(cloud, metadata, instance, "document"), fetch(cloud, metadata, instance, "signature")
+        proof = f"CFN_V1 {base64.b64encode(document).decode()}:{signature.decode().replace(chr(10), '')}"
+        form = "Action=DescribeStackResource&Version=2010-05-15&LogicalResourceId=Topic&StackName="
+        assert ask(cloud, door, proof, form + "web")[0] == 403, "no stack has made this instance"
+        tagged(cloud, instance, arns[0])
+        status, body = ask(cloud, door, proof, form + "web")
+        assert status == 200 and b"AWS::CloudFormation::Init" in body
+        status, body = ask(cloud, door, proof, form + "other")
+        assert status == 403 and f"assumed-role/aws:ec2-infrastructure/{instance} is not authorized".encode() in body
+        status, body = ask(cloud, door, proof, "Action=DeleteStack&Version=2010-05-15&StackName=web")
+        assert status == 403 and complete(cloud, arns[0])
+        status, body = ask(cloud, door, proof[:-8] + "AAAAAAAA", form + "web")
+        assert status == 403 and b"InvalidClientTokenId" in body
+
+
+def complete(cloud: InProcessCloud, arn: str) -> bool:
+    return bool(cloud.api("cloudformation", "DescribeStacks", stack_name=arn)["Stacks"][0]["StackStatus"] == "CREATE_COMPLETE")
