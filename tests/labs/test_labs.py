@@ -56,3 +56,19 @@ def test_the_release_lab_passes(crash: bool, settings: dict[str, str], capsys: p
     outcome = run_lab("release", crash=crash, keep=False, settings=settings)
     assert outcome.passed, f"{outcome.reason or outcome.failed}\n{capsys.readouterr().out[-4000:]}"
     assert outcome.held >= 25
+
+
+@pytest.mark.slow
+@needs_sandboxes
+@pytest.mark.parametrize(
+    ("crash", "settings"),
+    [
+        pytest.param(False, {}, id="as it is written"),
+        pytest.param(True, {"APP": "shop"}, id="under another name, killed while the stack is made and while it is rolled back"),
+    ],
+)
+def test_lab_1_passes(crash: bool, settings: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    ensure_image()
+    outcome = run_lab("1", crash=crash, keep=False, settings=settings)
+    assert outcome.passed, f"{outcome.reason or outcome.failed}\n{capsys.readouterr().out[-4000:]}"
+    assert outcome.held >= 25
