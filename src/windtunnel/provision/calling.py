@@ -24,14 +24,15 @@ Refuse = Callable[[str], None]
 Take = Callable[[Any], None]
 
 
-def perform(ctx: Context, service: str, operation: str, **members: Any) -> Reply:
+def perform(ctx: Context, service: str, operation: str, *, prepared: Any = None, **members: Any) -> Reply:
     """Call an operation with its top-level members by the model's names; those that are None are left out.
 
+    prepared: a mapping of handler arguments that its `prepare` makes before a transaction, and that a type made in its own `prepare`.
     Raises AwsError: 501 for what the operation does not declare, its service's validation error, or what the operation raises.
     """
     given = {name: value for name, value in members.items() if value is not None}
     _checker(service, operation)(given)
-    return ctx.call(service, operation, **{xform(name): value for name, value in given.items()})
+    return ctx.call(service, operation, **{xform(name): value for name, value in given.items()}, **(prepared or {}))
 
 
 @cache

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from windtunnel.kernel.context import Context
+from windtunnel.provision.calling import perform
 from windtunnel.provision.handling import set_changes, shown_tags, without_none
 from windtunnel.provision.registry import Created, Failed, Name, Properties, Resource, ResourceType, Wanted, resource_type
 from windtunnel.services.iam.devices import STEP, code_at, find_device, seed_of
@@ -39,8 +40,16 @@ class VirtualMFADeviceType(ResourceType):
         return new_drawing(ctx, wanted.name)
 
     def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:
-        given = {"path": props.get("Path"), "tags": tags(props), "drawn": ctx.found.get("prepared")}
-        made = ctx.call("iam", "CreateVirtualMFADevice", virtual_mfa_device_name=wanted.name, **without_none(given))
+        drawn = {"drawn": ctx.found.get("prepared")}
+        made = perform(
+            ctx,
+            "iam",
+            "CreateVirtualMFADevice",
+            prepared=drawn,
+            VirtualMFADeviceName=wanted.name,
+            Path=props.get("Path"),
+            Tags=tags(props),
+        )
         serial = made["VirtualMFADevice"]["SerialNumber"]
         _give(ctx, serial, {}, props)
         return Created(id=serial, attributes={"SerialNumber": serial})
