@@ -7,7 +7,7 @@ from typing import Any
 
 from harness import ACCOUNT, REGION
 from windtunnel.kernel.context import Context
-from windtunnel.services.cloudformation.model import Export, Import, Stack, StackEvent, StackResource, State, Template
+from windtunnel.services.cloudformation.model import ChangeSet, Export, Import, Stack, StackEvent, StackResource, State, Template
 
 _ID = "00000000-0000-4000-8000-00000000c0f0"
 _TEMPLATE = json.dumps({"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}})
@@ -21,11 +21,18 @@ NAMES: dict[str, Any] = {
     "stackpolicyduringupdatebody": _POLICY,
     "resourcetypes": ["AWS::SQS::Queue"],
     "rolearn": f"arn:aws:iam::{ACCOUNT}:role/Deploy",
+    "changesetname": "plan",
+    "changesettype": "UPDATE",
     "uniqueid": "i-1",
     "status": "SUCCESS",
 }
 ALSO: dict[str, str] = {
     "CreateStack": "TemplateBody",
+    "CreateChangeSet": "TemplateBody",
+    "DescribeChangeSet": "StackName",
+    "DescribeChangeSetHooks": "StackName",
+    "ExecuteChangeSet": "StackName",
+    "DeleteChangeSet": "StackName",
     "UpdateStack": "TemplateBody",
     "SetStackPolicy": "StackPolicyBody",
     "DescribeStackResources": "StackName",
@@ -56,5 +63,6 @@ def place(ctx: Context) -> None:
         StackEvent(stack=_ID, seq=1, id="event", logical="stack", physical=stack.arn(ctx.scope), type="AWS::CloudFormation::Stack",
                    status="CREATE_COMPLETE", at=ctx.now)
     )  # fmt: skip
+    ctx.tx.put(ChangeSet(stack=_ID, name="plan", id=_ID, created=ctx.now, status="CREATE_COMPLETE", execution="AVAILABLE", version=1))
     ctx.tx.put(Export(name="exported", value="value", stack=_ID, stack_arn=stack.arn(ctx.scope)))
     ctx.tx.put(Import(export="exported", stack=_ID, stack_name="stack"))

@@ -158,6 +158,45 @@ class State(msgspec.Struct, kw_only=True):
     token: str = ""
 
 
+class ChangeSet(Record, kw_only=True):
+    """What an operation would do. id: the UUID at the end of its ARN. version: of the stack's templates. changes: as `planning.preview` gives them.
+
+    first: the stack was made for it (REVIEW_IN_PROGRESS) and is created when it is executed.
+    """
+
+    KIND: ClassVar[str] = "cloudformation.change-set"
+    SCOPE: ClassVar[RecordScope] = "region"
+    INDEXES: ClassVar = {"id": "id"}
+
+    stack: str
+    name: str
+    id: str
+    created: float
+    status: str
+    execution: str
+    reason: str = ""
+    description: str = ""
+    version: int = 0
+    first: bool = False
+    changes: list[dict[str, Any]] = []
+    trouble: str = ""
+    about: str = ""
+    role_arn: str = ""
+    tags: dict[str, str] = {}
+    given: dict[str, Value] = {}
+    capabilities: list[str] = []
+    notification_arns: list[str] | None = None
+    on_failure: str = ""
+    nested: bool = False
+    token: str = ""
+
+    def key(self) -> str:
+        return f"{self.stack}/{self.name}"
+
+    def arn(self, scope: Scope) -> str:
+        return scope.arn("cloudformation", f"changeSet/{self.name}/{self.id}")
+
+
 class StackResource(Record, kw_only=True):
     """A resource of a stack. now: as it is (None: it does not exist, or not yet); before: as it was when the operation that goes on began with it;
     leftovers: physical resources that replacement left behind, deleted in cleanup.

@@ -15,6 +15,7 @@ from windtunnel.services.cloudformation import happening
 from windtunnel.services.cloudformation.model import (
     PRESERVED,
     UPDATABLE,
+    ChangeSet,
     Kind,
     Operation,
     Options,
@@ -110,9 +111,8 @@ def supersede(ctx: Context, stack: Stack) -> None:
         ctx.cloud.wake(ctx, run_id(stack.operation))
 
 
-def begin_create(ctx: Context, stack: Stack, submission: Submission, *, options: Options, token: str) -> Operation:
-    version = keep_template(ctx, stack, submission, stack.tags)
-    return begin(ctx, stack, "create", "CREATE_IN_PROGRESS", made=version, options=options, token=token, trouble=submission.trouble)
+def begin_create(ctx: Context, stack: Stack, version: int, *, options: Options, token: str, trouble: str) -> Operation:
+    return begin(ctx, stack, "create", "CREATE_IN_PROGRESS", made=version, options=options, token=token, trouble=trouble)
 
 
 def check_updatable(ctx: Context, stack: Stack) -> None:
@@ -141,12 +141,18 @@ def _significant(template: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def begin_update(ctx: Context, stack: Stack, submission: Submission, *, tags: dict[str, str], options: Options, token: str) -> Operation:
-    version = keep_template(ctx, stack, submission, tags)
-    back = stack.made
-    stack.parameters, stack.tags, stack.updated, stack.description = submission.given, tags, ctx.now, submission.description
+def begin_update(ctx: Context, stack: Stack, version: int, *, description: str, options: Options, token: str, trouble: str) -> Operation:
+    """Make a kept version of the template true; the stack says at once what it says."""
+    template = ctx.tx.get(Template, f"{stack.id}/{version:06d}")
+    assert template is not None
+    stack.parameters, stack.tags, stack.updated, stack.description = template.given, template.tags, ctx.now, description
+    for change_set in ctx.tx.scan(ChangeSet, prefix=f"{stack.id}/"):
+        if change_set.execution == "AVAILABLE":
+            # It was planned against what the stack is no more.
+            change_set.execution = "OBSOLETE"
+            ctx.tx.put(change_set)
     return begin(
-        ctx, stack, "update", "UPDATE_IN_PROGRESS", made=version, back_to=back, options=options, token=token, trouble=submission.trouble
+        ctx, stack, "update", "UPDATE_IN_PROGRESS", made=version, back_to=stack.made, options=options, token=token, trouble=trouble
     )
 
 

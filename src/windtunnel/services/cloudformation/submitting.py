@@ -120,6 +120,7 @@ def submit(
     notification_arns: list[str] | None = None,
     capabilities: list[str] | None = None,
     check_capabilities: bool = True,
+    expands_without_capability: bool = False,
 ) -> Submission:
     """Everything of a template that can be known before its resources exist. Raises AwsError in CloudFormation's words."""
     from windtunnel.services.cloudformation.language import parameters as p
@@ -140,8 +141,9 @@ def submit(
         if not extended:
             check(template, known_types=schemas.known)
         declared = p.declared(template)
+        yes = [*(capabilities or []), *(["CAPABILITY_AUTO_EXPAND"] if expands_without_capability else [])]
         if check_capabilities:
-            require(summary(template, declared), capabilities or [])
+            require(summary(template, declared), yes)
         before = {name: value.value for name, value in previous.items()} if previous is not None else None
         values = p.values(declared, given, before)
         ssm, trouble = live_values(ctx, p.wanted(declared, values))
@@ -160,7 +162,7 @@ def submit(
             template = expand(template, parameters, env)
             check(template, known_types=schemas.known)
             if check_capabilities:
-                require(summary(template, declared), capabilities or [])
+                require(summary(template, declared), yes)
         true = conditions(template, parameters, env)
         broken = broken_rules(template, parameters, env)
         if broken:

@@ -1,5 +1,6 @@
 """CloudFormation's operations (API reference, 2010-05-15), by noun."""
 
+from windtunnel.services.cloudformation.operations import change_sets as change_sets
 from windtunnel.services.cloudformation.operations import describing as describing
 from windtunnel.services.cloudformation.operations import exports as exports
 from windtunnel.services.cloudformation.operations import policies as policies

@@ -12,6 +12,7 @@ from windtunnel.services.cloudformation import policies, starting
 from windtunnel.services.cloudformation.lookup import find, on_stack, the_stack
 from windtunnel.services.cloudformation.model import (
     STACK_NAME,
+    ChangeSet,
     Export,
     Options,
     Stack,
@@ -171,7 +172,8 @@ def create_stack(
         timeout_minutes=timeout_in_minutes,
         retain_except_on_create=retain_except_on_create,
     )
-    operation = starting.begin_create(ctx, stack, submission, options=options, token=client_request_token)
+    version = starting.keep_template(ctx, stack, submission, stack.tags)
+    operation = starting.begin_create(ctx, stack, version, options=options, token=client_request_token, trouble=submission.trouble)
     return {"StackId": stack.arn(ctx.scope), "OperationId": operation.id}
 
 
@@ -276,7 +278,16 @@ def update_stack(
     options = Options(
         on_failure="DO_NOTHING" if disable_rollback else "ROLLBACK", retain_except_on_create=retain_except_on_create, policy=during
     )
-    operation = starting.begin_update(ctx, stack, submission, tags=wanted, options=options, token=client_request_token)
+    version = starting.keep_template(ctx, stack, submission, wanted)
+    operation = starting.begin_update(
+        ctx,
+        stack,
+        version,
+        description=submission.description,
+        options=options,
+        token=client_request_token,
+        trouble=submission.trouble,
+    )
     return {"StackId": stack.arn(ctx.scope), "OperationId": operation.id}
 
 
@@ -306,8 +317,6 @@ def delete_stack(
         return {}
     if stack.protected:
         raise invalid(f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled")
-    if stack.root and stack.root != f"{stack.name}/{stack.id}" and ctx.principal.kind != "service":
-        _check_root(ctx, stack)
     if in_progress(stack.status) and stack.status not in ("CREATE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS", "REVIEW_IN_PROGRESS"):
         raise invalid(f"Stack [{stack.name}] cannot be deleted while in status {stack.status}")
     if retain_resources and stack.status != "DELETE_FAILED":
@@ -325,6 +334,8 @@ def delete_stack(
         ctx.tx.put(stack)
         return {}
     starting.check_role(ctx, role_arn, stack.arn(ctx.scope))
+    for change_set in ctx.tx.scan(ChangeSet, prefix=f"{stack.id}/"):
+        ctx.tx.delete(ChangeSet, change_set.key())
     starting.supersede(ctx, stack)
     options = Options(
         retain=retain_resources or [],
@@ -348,10 +359,6 @@ def _exports_in_use(ctx: Context, stack_id: str) -> str:
     from windtunnel.services.cloudformation.executing.outputs import exports_in_use
 
     return exports_in_use(ctx, stack_id) if ctx.tx.find(Export, "stack", stack_id, limit=1) else ""
-
-
-def _check_root(ctx: Context, stack: Stack) -> None:
-    """A nested stack whose parent lives may be deleted alone on AWS too, though it is said not to do it."""
 
 
 @writes(

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from windtunnel.kernel.context import Context, Need, Reply
-from windtunnel.kernel.errors import not_built
 from windtunnel.kernel.registry import reads
 from windtunnel.provision import schemas
 from windtunnel.services.cloudformation.language.errors import TemplateError
 from windtunnel.services.cloudformation.lookup import arn_for_policies, on_everything, the_stack
 from windtunnel.services.cloudformation.model import Stack, Template
+from windtunnel.services.cloudformation.operations.change_sets import find_change_set
 from windtunnel.services.cloudformation.submitting import invalid, text_of
 from windtunnel.services.cloudformation.transforming import transforms_of
 
@@ -26,11 +25,19 @@ def to_get(ctx: Context, stack_name: str | None = None, **_: Any) -> list[Need]:
     return [Need("cloudformation:GetTemplate", arn_for_policies(ctx, stack_name))]
 
 
-@reads("cloudformation", "GetTemplate", authorize=to_get, acts="StackName TemplateStage", cost="scan")
-def get_template(ctx: Context, stack_name: str | None = None, template_stage: str = "Original") -> Reply:
-    if not stack_name:
+@reads("cloudformation", "GetTemplate", authorize=to_get, acts="StackName ChangeSetName TemplateStage", cost="scan")
+def get_template(
+    ctx: Context, stack_name: str | None = None, change_set_name: str | None = None, template_stage: str = "Original"
+) -> Reply:
+    if change_set_name:
+        if not stack_name and not change_set_name.startswith("arn:"):
+            raise invalid("StackName is required if ChangeSetName is not specified.")
+        owner, found = find_change_set(ctx, change_set_name, stack_name)
+        template = ctx.tx.get(Template, f"{owner.id}/{found.version:06d}")
+    elif not stack_name:
         raise invalid("StackName is a required parameter.")
-    template = the_template(ctx, the_stack(ctx, stack_name, "id"))
+    else:
+        template = the_template(ctx, the_stack(ctx, stack_name, "id"))
     if template is None:
         raise invalid(f"Stack with id {stack_name} does not exist")
     processed = template_stage == "Processed" and template.transforms
@@ -122,6 +129,3 @@ def validate_template(ctx: Context, template_body: str | None = None, template_u
     members = ("ParameterKey", "DefaultValue", "NoEcho", "Description")
     reply["Parameters"] = [{name: p[name] for name in members if name in p} for p in shown.get("Parameters") or []]
     return reply
-
-
-__all__ = ["json", "not_built"]

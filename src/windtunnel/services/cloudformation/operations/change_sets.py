@@ -1,0 +1,384 @@
+"""Change sets: what an operation would do, looked at before it is done, and then done exactly so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from windtunnel.kernel.context import Context, Need, Reply
+from windtunnel.kernel.errors import AwsError, not_built
+from windtunnel.kernel.registry import reads, writes
+from windtunnel.services.cloudformation import happening, shapes, starting
+from windtunnel.services.cloudformation.lookup import absent, arn_for_policies, find, on_stack, the_stack
+from windtunnel.services.cloudformation.model import ChangeSet, Operation, Options, Stack, StackResource, Template, stack_arn
+from windtunnel.services.cloudformation.operations.stacks import (
+    GIVEN,
+    NO_TRIGGERS,
+    Tags,
+    check_types,
+    checked_name,
+    checked_tags,
+    checked_topics,
+    starting_list,
+    update_text,
+)
+from windtunnel.services.cloudformation.planning import shown
+from windtunnel.services.cloudformation.previewing import previewed
+from windtunnel.services.cloudformation.submitting import Submission, invalid, submit, text_of
+
+NOTHING = "The submitted information didn't contain changes. Submit different information to create a change set."
+LIMIT = 100
+PAGE = 100
+
+
+def change_set_of_arn(text: str) -> str | None:
+    """The UUID in a change set's ARN."""
+    parts = text.split("/")
+    return parts[2] if text.startswith("arn:") and ":changeSet/" in text and len(parts) == 3 else None
+
+
+def find_change_set(ctx: Context, name: str, stack_name: str | None) -> tuple[Stack, ChangeSet]:
+    """By ARN, or by name and stack. Raises ChangeSetNotFound, or the stack's absence."""
+    change_set_id = change_set_of_arn(name)
+    if change_set_id is not None:
+        found = ctx.tx.find(ChangeSet, "id", change_set_id, limit=1)
+        owner = ctx.tx.get(Stack, found[0].stack) if found else None
+        if not found or owner is None:
+            raise missing(name)
+        return owner, found[0]
+    if not stack_name:
+        raise invalid("StackName must be specified if ChangeSetName is not specified as an ARN.")
+    stack = the_stack(ctx, stack_name)
+    change_set = ctx.tx.get(ChangeSet, f"{stack.id}/{name}")
+    if change_set is None:
+        raise missing(name)
+    return stack, change_set
+
+
+def missing(name: str) -> AwsError:
+    return AwsError("ChangeSetNotFound", f"ChangeSet [{name}] does not exist")
+
+
+def on_change_set(action: str) -> Any:
+    def authorize(ctx: Context, change_set_name: str | None = None, stack_name: str | None = None, **_: Any) -> list[Need]:
+        keys = {"cloudformation:ChangeSetName": change_set_name} if change_set_name else {}
+        change_set_id = change_set_of_arn(change_set_name or "")
+        if change_set_id is not None and not stack_name:
+            found = ctx.tx.find(ChangeSet, "id", change_set_id, limit=1)
+            owner = ctx.tx.get(Stack, found[0].stack) if found else None
+            return [Need(f"cloudformation:{action}", owner.arn(ctx.scope) if owner else "*", keys)]
+        return [Need(f"cloudformation:{action}", arn_for_policies(ctx, stack_name), keys)]
+
+    return authorize
+
+
+# -- create -----------------------------------------------------------------------------------------------------------
+
+
+def prepare_create(ctx: Context, args: dict[str, Any]) -> dict[str, Any]:
+    """The template made ready, and what it would change, on a snapshot: nothing of the stack is locked while it is thought about."""
+    name, kind = args["stack_name"], args.get("change_set_type", "UPDATE")
+    if kind == "IMPORT" or args.get("resources_to_import"):
+        raise not_built("cloudformation", "CreateChangeSet", "ChangeSetType IMPORT")
+    stack = find(ctx, name)
+    if kind == "CREATE":
+        if stack is None:
+            checked_name(name)
+            text = text_of(ctx, args.get("template_body"), args.get("template_url"))
+        elif stack.status == "REVIEW_IN_PROGRESS":
+            text = update_text(ctx, stack, args.get("use_previous_template"), args.get("template_body"), args.get("template_url"))
+        else:
+            arn = stack.arn(ctx.scope)
+            raise invalid(f"Stack [{arn}] already exists and cannot be created again with the changeSet [{args['change_set_name']}].")
+    else:
+        if stack is None:
+            raise absent(name, "brackets")
+        text = update_text(ctx, stack, args.get("use_previous_template"), args.get("template_body"), args.get("template_url"))
+    stack_id = stack.id if stack is not None else ctx.ids.uuid()
+    submission = submit(
+        ctx,
+        text,
+        args.get("parameters") or [],
+        stack_name=stack.name if stack is not None else name,
+        stack_arn=stack_arn(ctx.scope, stack.name if stack is not None else name, stack_id),
+        previous=stack.parameters if stack is not None else None,
+        notification_arns=checked_topics(args.get("notification_arns")) or (stack.notification_arns if stack is not None else []),
+        capabilities=args.get("capabilities") or [],
+        expands_without_capability=True,
+    )
+    tags = checked_tags(args.get("tags")) if args.get("tags") is not None else (stack.tags if stack is not None else {})
+    changes = previewed(ctx, stack, submission, tags)
+    return {**args, "prepared": (stack_id, submission, tags, changes)}
+
+
+@writes(
+    "cloudformation",
+    "CreateChangeSet",
+    authorize=on_stack("CreateChangeSet"),
+    acts="StackName TemplateBody TemplateURL UsePreviousTemplate Capabilities[] ResourceTypes[] RoleARN NotificationARNs[] Tags[].Key Tags[].Value"
+    f" ChangeSetName ClientToken Description ChangeSetType OnStackFailure {GIVEN}",
+    default_only={**NO_TRIGGERS, "IncludeNestedStacks": False, "ImportExistingResources": False},
+    prepare=prepare_create,
+)
+def create_change_set(
+    ctx: Context,
+    stack_name: str,
+    change_set_name: str,
+    template_body: str | None = None,
+    template_url: str | None = None,
+    use_previous_template: bool = False,
+    parameters: list[dict[str, Any]] | None = None,
+    capabilities: list[str] | None = None,
+    resource_types: list[str] | None = None,
+    role_arn: str = "",
+    rollback_configuration: dict[str, Any] | None = None,
+    notification_arns: list[str] | None = None,
+    tags: Tags | None = None,
+    client_token: str = "",
+    description: str = "",
+    change_set_type: str = "UPDATE",
+    include_nested_stacks: bool = False,
+    on_stack_failure: str = "",
+    import_existing_resources: bool = False,
+    prepared: tuple[str, Submission, dict[str, str], list[dict[str, Any]]] | None = None,
+) -> Reply:
+    assert prepared is not None
+    stack_id, submission, wanted, changes = prepared
+    first = change_set_type == "CREATE"
+    stack = find(ctx, stack_name)
+    if stack is not None and stack.id != stack_id:
+        raise invalid(f"Stack [{stack.arn(ctx.scope)}] already exists and cannot be created again with the changeSet [{change_set_name}].")
+    if on_stack_failure == "DELETE" and not first:
+        raise invalid("OnStackFailure DELETE can only be specified for a change set of type CREATE.")
+    if stack is None:
+        stack = _reviewed(ctx, stack_id, stack_name, wanted, submission, role_arn)
+    earlier = ctx.tx.get(ChangeSet, f"{stack.id}/{change_set_name}")
+    if earlier is not None:
+        if client_token and earlier.token == client_token:
+            return {"Id": earlier.arn(ctx.scope), "StackId": stack.arn(ctx.scope)}
+        raise AwsError("AlreadyExistsException", f"ChangeSet {change_set_name} already exists")
+    if len(ctx.tx.scan(ChangeSet, prefix=f"{stack.id}/")) >= LIMIT:
+        raise AwsError("LimitExceededException", f"ChangeSet limit exceeded for stack {stack.name}")
+    if not first:
+        starting.check_updatable(ctx, stack)
+    check_types(submission, resource_types)
+    starting.check_role(ctx, role_arn, stack.arn(ctx.scope))
+    nothing = not first and starting.unchanged(ctx, stack, submission, wanted)
+    nothing = nothing and (notification_arns is None or notification_arns == stack.notification_arns)
+    version = 0 if nothing else starting.keep_template(ctx, stack, submission, wanted)
+    ctx.tx.put(stack)
+    change_set = ChangeSet(
+        stack=stack.id,
+        name=change_set_name,
+        id=ctx.ids.uuid(),
+        created=ctx.now,
+        status="FAILED" if nothing else "CREATE_COMPLETE",
+        execution="UNAVAILABLE" if nothing else "AVAILABLE",
+        reason=NOTHING if nothing else "",
+        description=description,
+        version=version,
+        first=first,
+        changes=[] if nothing else changes,
+        trouble=submission.trouble,
+        about=submission.description,
+        role_arn=role_arn,
+        tags=wanted,
+        given=submission.given,
+        capabilities=capabilities or [],
+        notification_arns=notification_arns,
+        on_failure=on_stack_failure,
+        token=client_token,
+    )
+    ctx.tx.put(change_set)
+    return {"Id": change_set.arn(ctx.scope), "StackId": stack.arn(ctx.scope)}
+
+
+def _reviewed(ctx: Context, stack_id: str, name: str, tags: dict[str, str], submission: Submission, role_arn: str) -> Stack:
+    """The stack that a first change set is for: it has a name and an id, and nothing else yet."""
+    stack = Stack(
+        id=stack_id,
+        name=name,
+        status="",
+        created=ctx.now,
+        description=submission.description,
+        parameters=submission.given,
+        tags=tags,
+        role_arn=role_arn,
+    )
+    happening.of_stack(ctx, stack, None, "REVIEW_IN_PROGRESS", starting.INITIATED)
+    return stack
+
+
+# -- read -------------------------------------------------------------------------------------------------------------
+
+
+def summary(ctx: Context, stack: Stack, found: ChangeSet) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "StackId": stack.arn(ctx.scope),
+        "StackName": stack.name,
+        "ChangeSetId": found.arn(ctx.scope),
+        "ChangeSetName": found.name,
+        "ExecutionStatus": found.execution,
+        "Status": found.status,
+        "CreationTime": found.created,
+        "IncludeNestedStacks": found.nested,
+        "ImportExistingResources": False,
+    }
+    optional = {"StatusReason": found.reason, "Description": found.description}
+    return told | {name: value for name, value in optional.items() if value}
+
+
+@reads(
+    "cloudformation",
+    "DescribeChangeSet",
+    authorize=on_change_set("DescribeChangeSet"),
+    acts="ChangeSetName StackName NextToken IncludePropertyValues",
+    cost="scan",
+)
+def describe_change_set(
+    ctx: Context,
+    change_set_name: str,
+    stack_name: str | None = None,
+    next_token: str | None = None,
+    include_property_values: bool = False,
+) -> Reply:
+    stack, found = find_change_set(ctx, change_set_name, stack_name)
+    start = int(next_token or 0)
+    page = found.changes[start : start + PAGE]
+    told = summary(ctx, stack, found) | {
+        "NotificationARNs": found.notification_arns or stack.notification_arns,
+        "RollbackConfiguration": {},
+        "Capabilities": found.capabilities,
+        "Changes": [{"Type": "Resource", "ResourceChange": shown(change, values=include_property_values)} for change in page],
+    }
+    if found.given:
+        told["Parameters"] = [shapes.parameter(name, value) for name, value in found.given.items()]
+    if found.tags:
+        told["Tags"] = shapes.tag_list(found.tags)
+    if found.on_failure:
+        told["OnStackFailure"] = found.on_failure
+    if start + PAGE < len(found.changes):
+        told["NextToken"] = str(start + PAGE)
+    return told
+
+
+@reads(
+    "cloudformation",
+    "DescribeChangeSetHooks",
+    authorize=on_change_set("DescribeChangeSetHooks"),
+    acts="ChangeSetName StackName NextToken LogicalResourceId",
+)
+def describe_change_set_hooks(
+    ctx: Context,
+    change_set_name: str,
+    stack_name: str | None = None,
+    next_token: str | None = None,
+    logical_resource_id: str | None = None,
+) -> Reply:
+    """No hooks run here, so there are none to plan."""
+    stack, found = find_change_set(ctx, change_set_name, stack_name)
+    return {
+        "ChangeSetId": found.arn(ctx.scope),
+        "ChangeSetName": found.name,
+        "Hooks": [],
+        "Status": "UNAVAILABLE" if found.status == "FAILED" else "PLANNED",
+        "StackId": stack.arn(ctx.scope),
+        "StackName": stack.name,
+    }
+
+
+@reads("cloudformation", "ListChangeSets", authorize=on_stack("ListChangeSets"), acts="StackName NextToken", cost="scan")
+def list_change_sets(ctx: Context, stack_name: str, next_token: str | None = None) -> Reply:
+    stack = the_stack(ctx, stack_name)
+    return {"Summaries": [summary(ctx, stack, found) for found in ctx.tx.scan(ChangeSet, prefix=f"{stack.id}/")]}
+
+
+# -- execute and delete -----------------------------------------------------------------------------------------------
+
+
+@writes(
+    "cloudformation",
+    "ExecuteChangeSet",
+    authorize=on_change_set("ExecuteChangeSet"),
+    acts="ChangeSetName StackName ClientRequestToken DisableRollback RetainExceptOnCreate",
+)
+def execute_change_set(
+    ctx: Context,
+    change_set_name: str,
+    stack_name: str | None = None,
+    client_request_token: str = "",
+    disable_rollback: bool | None = None,
+    retain_except_on_create: bool = False,
+) -> Reply:
+    stack, found = find_change_set(ctx, change_set_name, stack_name)
+    if starting.check_token(ctx, stack, client_request_token):
+        return {}
+    if found.execution != "AVAILABLE":
+        status = found.status if found.execution == "UNAVAILABLE" else found.execution
+        raise AwsError(
+            "InvalidChangeSetStatus", f"ChangeSet [{found.arn(ctx.scope)}] cannot be executed in its current status of [{status}]"
+        )
+    if disable_rollback and found.on_failure:
+        raise invalid("DisableRollback cannot be specified when the change set has OnStackFailure.")
+    if not found.first:
+        starting.check_updatable(ctx, stack)
+    changed = _types_changed(ctx, stack, found)
+    if changed:
+        raise invalid(
+            "Update of resource type is not permitted. The new template modifies resource type of the following resources: "
+            + starting_list(changed)
+        )
+    _begin(ctx, stack, found, client_request_token, bool(disable_rollback), retain_except_on_create)
+    for other in ctx.tx.scan(ChangeSet, prefix=f"{stack.id}/"):
+        if other.name == found.name:
+            found.execution = "EXECUTE_COMPLETE"
+            ctx.tx.put(found)
+        else:
+            _forget(ctx, other)
+    return {}
+
+
+def _types_changed(ctx: Context, stack: Stack, found: ChangeSet) -> list[str]:
+    template = ctx.tx.get(Template, f"{stack.id}/{found.version:06d}")
+    resources = msgspec.json.decode(template.processed)["Resources"] if template is not None else {}
+    changed = []
+    for logical in template.needs if template is not None else ():
+        there = ctx.tx.get(StackResource, f"{stack.id}/{logical}")
+        if there is not None and there.now is not None and there.type != resources[logical]["Type"]:
+            changed.append(logical)
+    return changed
+
+
+def _begin(ctx: Context, stack: Stack, found: ChangeSet, token: str, disable_rollback: bool, retain: bool) -> Operation:
+    stack.change_set = found.arn(ctx.scope)
+    stack.role_arn = found.role_arn or stack.role_arn
+    stack.capabilities = found.capabilities or stack.capabilities
+    stack.disable_rollback = disable_rollback
+    if found.notification_arns is not None:
+        stack.notification_arns = found.notification_arns
+    wish: Any = "DO_NOTHING" if disable_rollback else (found.on_failure or "ROLLBACK")
+    options = Options(on_failure=wish, retain_except_on_create=retain)
+    if found.first:
+        stack.parameters, stack.tags, stack.description = found.given, found.tags, found.about
+        return starting.begin_create(ctx, stack, found.version, options=options, token=token, trouble=found.trouble)
+    return starting.begin_update(ctx, stack, found.version, description=found.about, options=options, token=token, trouble=found.trouble)
+
+
+def _forget(ctx: Context, change_set: ChangeSet) -> None:
+    ctx.tx.delete(ChangeSet, change_set.key())
+    if change_set.version and change_set.execution != "EXECUTE_COMPLETE":
+        ctx.tx.delete(Template, f"{change_set.stack}/{change_set.version:06d}")
+
+
+@writes("cloudformation", "DeleteChangeSet", authorize=on_change_set("DeleteChangeSet"), acts="ChangeSetName StackName")
+def delete_change_set(ctx: Context, change_set_name: str, stack_name: str | None = None) -> Reply:
+    """Deleting what is not there is success."""
+    try:
+        _, found = find_change_set(ctx, change_set_name, stack_name)
+    except AwsError as error:
+        if error.code != "ChangeSetNotFound":
+            raise
+        return {}
+    _forget(ctx, found)
+    return {}
