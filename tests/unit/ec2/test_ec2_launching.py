@@ -208,7 +208,8 @@ def test_tags_of_instances(tmp_path: Path) -> None:
         many = [{"Key": f"k{n}", "Value": ""} for n in range(50)]
         assert refused(cloud, "CreateTags", resources=[instance], tags=many) == "TagLimitExceeded"
         assert refused(cloud, "CreateTags", resources=[instance], tags=[{"Key": "AWS:x"}]) == "InvalidParameterValue"
-        assert refused(cloud, "CreateTags", resources=["vpc-1"], tags=[{"Key": "a"}]) == "NotImplemented"
+        assert refused(cloud, "CreateTags", resources=["vpc-1"], tags=[{"Key": "a"}]) == "InvalidVpcID.NotFound"
+        assert refused(cloud, "CreateTags", resources=["thing-1"], tags=[{"Key": "a"}]) == "InvalidID"
         cloud.api("ec2", "DeleteTags", resources=[instance])
         assert described(cloud, instance)["Tags"] == []
 

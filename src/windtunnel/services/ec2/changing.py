@@ -11,6 +11,9 @@ from windtunnel.kernel.registry import writes
 from windtunnel.services.ec2.instances import dry, on_instance, the_instances
 from windtunnel.services.ec2.launching import checked_type, checked_user_data
 from windtunnel.services.ec2.model import Instance, metadata_options_shape
+from windtunnel.services.ec2.network.defaults import ensure
+from windtunnel.services.ec2.network.model import NetworkInterface
+from windtunnel.services.ec2.network.nics import regroup
 
 ATTRIBUTES = {
     "disableApiTermination": "disable_api_termination",
@@ -26,14 +29,38 @@ ATTRIBUTES = {
     "ModifyInstanceAttribute",
     authorize=on_instance("ec2:ModifyInstanceAttribute"),
     acts="InstanceId Attribute Value DryRun DisableApiTermination.Value InstanceInitiatedShutdownBehavior.Value UserData.Value"
-    " InstanceType.Value",
+    " InstanceType.Value Groups[]",
+    descriptive="SourceDestCheck.Value",
+    default_only={"EbsOptimized.Value": False, "DisableApiStop.Value": False},
 )
 def modify_instance_attribute(
-    ctx: Context, instance_id: str, attribute: str | None = None, value: str | None = None, dry_run: bool = False, **named: Any
+    ctx: Context,
+    instance_id: str,
+    attribute: str | None = None,
+    value: str | None = None,
+    groups: list[str] | None = None,
+    dry_run: bool = False,
+    **named: Any,
 ) -> Reply:
     """One attribute a call, as AWS has it: by its own member, or by Attribute and Value."""
     instance = the_instances(ctx, [instance_id])[0]
+    plain = [name for name in ("ebs_optimized", "disable_api_stop") if named.pop(name, None) is not None]
     given = {name: shape.get("Value") for name, shape in named.items()}
+    if groups is not None and not given and attribute is None:
+        ensure(ctx)
+        eni = first_interface(ctx, instance_id)
+        regroup(ctx, eni, groups, dry_run)
+        return {}
+    if given.keys() == {"source_dest_check"} and attribute is None:
+        ensure(ctx)
+        eni = first_interface(ctx, instance_id)
+        dry(dry_run)
+        eni.source_dest_check = bool(given["source_dest_check"])
+        ctx.tx.put(eni)
+        return {}
+    if plain and not given and attribute is None:
+        dry(dry_run)
+        return {}
     if attribute is not None:
         if attribute not in ATTRIBUTES:
             raise AwsError("InvalidParameterValue", f"Value ({attribute}) for parameter attribute is invalid. Unknown attribute.")
@@ -47,6 +74,13 @@ def modify_instance_attribute(
     set_attribute(instance, name, wanted)
     ctx.tx.put(instance)
     return {}
+
+
+def first_interface(ctx: Context, instance_id: str) -> NetworkInterface:
+    found = ctx.tx.find(NetworkInterface, "instance", instance_id)
+    if not found:
+        raise AwsError("IncorrectInstanceState", f"The instance '{instance_id}' is not in a state in which it can be modified.")
+    return min(found, key=lambda eni: eni.device)
 
 
 def set_attribute(instance: Instance, name: str, wanted: Any) -> None:

@@ -63,6 +63,7 @@ def move(ctx: Context, instance: Instance, state: State) -> None:
         from windtunnel.services.ec2.network.interfaces import take_interfaces
 
         take_interfaces(ctx, instance.id)
+        instance.elastic_ip = ""
     ctx.tx.put(instance)
     ctx.emit(
         "aws.ec2",

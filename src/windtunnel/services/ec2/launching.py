@@ -12,6 +12,7 @@ from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.principal import Principal
 from windtunnel.kernel.registry import writes
 from windtunnel.kernel.stock import STOCK_AMI
+from windtunnel.kernel.tags import by_stack, users
 from windtunnel.kernel.trail import trail
 from windtunnel.services.ec2.instances import dry, move, shape
 from windtunnel.services.ec2.model import TYPES, Instance, Tokens, checked_tags, run_id
@@ -37,7 +38,7 @@ def to_run(
 ) -> list[Need]:
     """RunInstances is allowed on each of six resources; tagging and handing over a role are permissions of their own."""
     scope = ctx.scope
-    tags = request_tags(tag_specifications)
+    tags = users(request_tags(tag_specifications, by_stack(ctx)))
     subnet, groups, place = place_for_needs(ctx, given)
     keys: dict[str, Any] = {"ec2:InstanceType": instance_type, "ec2:Region": scope.region, "ec2:AvailabilityZone": place}
     options = metadata_options or {}
@@ -72,8 +73,9 @@ def to_run(
     return needs
 
 
-def request_tags(specifications: list[dict[str, Any]] | None) -> dict[str, str]:
-    return checked_tags([tag for item in specifications or [] for tag in item.get("Tags") or [] if item.get("ResourceType") == "instance"])
+def request_tags(specifications: list[dict[str, Any]] | None, stack: bool = False) -> dict[str, str]:
+    found = [tag for item in specifications or [] for tag in item.get("Tags") or [] if item.get("ResourceType") == "instance"]
+    return checked_tags(found, stack)
 
 
 def launched_before(ctx: Context, client_token: str, wanted: str) -> list[Instance]:
@@ -220,6 +222,7 @@ def run_instances(
     reason = ctx.cloud.part("compute").available()
     if reason is not None:
         raise AwsError("InsufficientInstanceCapacity", f"This machine cannot run instances: {reason}", status=500)
+    tags = request_tags(tag_specifications, by_stack(ctx))
     dry(dry_run)
     ensure(ctx)
     options = metadata_options or {}
@@ -241,7 +244,7 @@ def run_instances(
             type=instance_type,
             state="pending",
             launched=ctx.now,
-            tags=request_tags(tag_specifications),
+            tags=tags,
             profile_arn=found.get("Arn", ""),
             profile_id=found.get("InstanceProfileId", ""),
             user_data=data,

@@ -11,6 +11,7 @@ from windtunnel.kernel.registry import reads
 from windtunnel.services.ec2.filters import chosen
 from windtunnel.services.ec2.instances import dry, groups_of, on_everything, on_instance, shape, the_instances, visible
 from windtunnel.services.ec2.model import Instance
+from windtunnel.services.ec2.network.showing import of_instance
 
 STATUS_FILTERS = {
     "availability-zone": lambda s: [s["AvailabilityZone"]],
@@ -185,7 +186,7 @@ def describe_instance_attribute(ctx: Context, instance_id: str, attribute: str, 
         "instanceInitiatedShutdownBehavior": ("InstanceInitiatedShutdownBehavior", {"Value": instance.shutdown_behavior}),
         "groupSet": ("Groups", groups_of(ctx, instance)),
         "ebsOptimized": ("EbsOptimized", {"Value": False}),
-        "sourceDestCheck": ("SourceDestCheck", {"Value": True}),
+        "sourceDestCheck": ("SourceDestCheck", {"Value": all(nic["SourceDestCheck"] for nic in of_instance(ctx, instance))}),
         "rootDeviceName": ("RootDeviceName", {"Value": "/dev/xvda"}),
     }
     if attribute not in known:

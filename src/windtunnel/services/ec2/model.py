@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal
 
 import msgspec
@@ -12,6 +13,7 @@ from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.records import Record, RecordScope
 from windtunnel.kernel.scope import Scope
 from windtunnel.kernel.stock import STOCK_AMI
+from windtunnel.kernel.tags import reserved, users
 
 State = Literal["pending", "running", "shutting-down", "terminated", "stopping", "stopped"]
 CODES: dict[State, int] = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
@@ -28,19 +30,19 @@ TYPES: dict[str, tuple[int, float]] = {
 """instance type -> (vCPUs, GiB of memory), for the x86 types that labs use."""
 
 
-def tag_key(tag: dict[str, str]) -> str:
+def tag_key(tag: Mapping[str, str]) -> str:
     """A tag's key, which EC2's model does not require and EC2 does."""
     if not tag.get("Key"):
         raise AwsError("InvalidParameterValue", "Tag keys cannot be null or empty.")
     return tag["Key"]
 
 
-def checked_tags(tags: list[dict[str, str]]) -> dict[str, str]:
-    """Tags as EC2 takes them: key 1-128 characters, value up to 256, none of AWS's own, no key twice."""
+def checked_tags(tags: Iterable[Mapping[str, str]], stack: bool = False) -> dict[str, str]:
+    """Tags as EC2 takes them: key 1-128 characters, value up to 256, no key twice. stack: CloudFormation asks, which may set AWS's own."""
     found: dict[str, str] = {}
     for tag in tags:
         key, value = tag_key(tag), tag.get("Value", "")
-        if key.lower().startswith("aws:"):
+        if reserved(key, stack):
             raise AwsError("InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use")
         if len(key) > 128:
             raise AwsError("InvalidParameterValue", "Tag key exceeds the maximum length of 128 characters")
@@ -49,9 +51,13 @@ def checked_tags(tags: list[dict[str, str]]) -> dict[str, str]:
         if key in found:
             raise AwsError("InvalidParameterValue", f"Duplicate tag key '{key}' specified.")
         found[key] = value
-    if len(found) > TAG_LIMIT:
+    return within_limit(found)
+
+
+def within_limit(tags: dict[str, str]) -> dict[str, str]:
+    if len(users(tags)) > TAG_LIMIT:
         raise AwsError("TagLimitExceeded", "The maximum number of Tags for a resource has been reached.")
-    return found
+    return tags
 
 
 class Tokens(msgspec.Struct):
@@ -67,7 +73,7 @@ class Instance(Record, kw_only=True):
     """private_ip is the sandbox's own address, which this machine reaches; vpc_ip the one within the subnet, that of the interface interface_id.
 
     vpc_id, subnet_id, zone, groups (ids) are that interface's too; public: whether it has a public address; wired: whether its last boot has its place in the VPC;
-    elastic_ip: of the elastic address that it has. template: of a launch from a launch
+    elastic_ip: of the elastic address that it has. public_key: as OpenSSH writes it. template: of a launch from a launch
     template its id, name and version. boots counts the boots so far; handle is the driver's (compute.driver.Handle as data) of the last boot that began,
     None before the first; fingerprint is that of the request, by which a client token used again is known to ask for the same."""
 
@@ -110,6 +116,7 @@ class Instance(Record, kw_only=True):
     public: bool = True
     wired: bool = False
     elastic_ip: str = ""
+    public_key: str = ""
     template: dict[str, str] = {}
 
     def key(self) -> str:

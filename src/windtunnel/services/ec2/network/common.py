@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 from windtunnel.kernel.context import Authorize, Context, Need, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads
+from windtunnel.kernel.tags import by_stack, users_pairs
 from windtunnel.services.ec2.filters import Values, chosen
 from windtunnel.services.ec2.instances import dry, on_everything
-from windtunnel.services.ec2.model import TAG_LIMIT, checked_tags, tag_key, tag_list
+from windtunnel.services.ec2.model import checked_tags, tag_key, tag_list
 from windtunnel.services.ec2.network.defaults import stored, virtual
 from windtunnel.services.ec2.network.model import Resource
 from windtunnel.wire.naming import xform
@@ -69,7 +70,7 @@ def required(value: Any, name: str) -> Any:
 # -- tags -----------------------------------------------------------------------------------------------------------
 
 
-def given_tags(specifications: Sequence[Mapping[str, Any]] | None, kind: type[Resource] | str) -> dict[str, str]:
+def given_tags(ctx: Context, specifications: Sequence[Mapping[str, Any]] | None, kind: type[Resource] | str) -> dict[str, str]:
     """What TagSpecifications say for this resource; for any other they are an error."""
     wanted = kind if isinstance(kind, str) else kind.TYPE
     found: list[dict[str, str]] = []
@@ -79,14 +80,7 @@ def given_tags(specifications: Sequence[Mapping[str, Any]] | None, kind: type[Re
                 "InvalidParameterValue", f"'{item.get('ResourceType')}' is not a valid taggable resource type for this operation."
             )
         found += item.get("Tags") or []
-    return checked_tags(found)
-
-
-def retagged(record: R, given: Mapping[str, str]) -> R:
-    record.tags = {**record.tags, **given}
-    if len(record.tags) > TAG_LIMIT:
-        raise AwsError("TagLimitExceeded", "The maximum number of Tags for a resource has been reached.")
-    return record
+    return checked_tags(found, by_stack(ctx))
 
 
 def tagged(record: Resource) -> list[dict[str, str]]:
@@ -138,7 +132,7 @@ def need(ctx: Context, action: str, kind: type[Resource], name: str, extra: Mapp
 def new_needs(ctx: Context, action: str, kind: type[Resource], specifications: Any, extra: Mapping[str, Any] | None = None) -> list[Need]:
     """To make one, and to tag it."""
     arn = ctx.scope.arn("ec2", f"{kind.TYPE}/*")
-    tags = [tag for item in specifications or [] for tag in item.get("Tags") or []]
+    tags = users_pairs(tag for item in specifications or [] for tag in item.get("Tags") or [])
     asked: dict[str, Any] = {"ec2:Region": ctx.scope.region, **(extra or {})}
     if tags:
         asked |= {f"aws:RequestTag/{tag_key(tag)}": tag.get("Value", "") for tag in tags}

@@ -151,7 +151,7 @@ def create_security_group(
     vpc = next((vpc for vpc in every(ctx, Vpc) if vpc.is_default), None) if vpc_id is None else the(ctx, Vpc, vpc_id)
     if vpc is None:
         raise AwsError("VPCIdNotSpecified", "No default VPC for this user")
-    tags = given_tags(tag_specifications, SecurityGroup)
+    tags = given_tags(ctx, tag_specifications, SecurityGroup)
     if not NAME.match(group_name) or group_name.startswith("sg-"):
         why = (
             "Group names may not be in the format sg-*."

@@ -25,6 +25,7 @@ from windtunnel.services.ec2.network.permissions import (
     rule_shape,
     said,
 )
+from windtunnel.services.ec2.network.touching import touched
 
 PERMISSIONS = (
     "IpPermissions[].IpProtocol IpPermissions[].FromPort IpPermissions[].ToPort IpPermissions[].IpRanges[].CidrIp"
@@ -97,7 +98,7 @@ def asked_rules(ctx: Context, group: SecurityGroup, given: dict[str, Any]) -> li
 
 def authorized(ctx: Context, egress: bool, given: dict[str, Any]) -> Reply:
     group = one_group(ctx, given.get("group_id"), given.get("group_name"))
-    tags = given_tags(given.get("tag_specifications"), SecurityGroupRule)
+    tags = given_tags(ctx, given.get("tag_specifications"), SecurityGroupRule)
     asked = asked_rules(ctx, group, given)
     rules = rules_of(ctx, group.id)
     held = {rule.what() for rule in rules}
@@ -120,13 +121,8 @@ def authorized(ctx: Context, egress: bool, given: dict[str, Any]) -> Reply:
         )
         ctx.tx.put(rule)
         made.append(rule)
-    changed(ctx, group)
+    touched(ctx, group.vpc_id)
     return {"Return": True, "SecurityGroupRules": [shape(ctx, rule) for rule in made]}
-
-
-def changed(ctx: Context, group: SecurityGroup) -> None:
-    """Whoever enforces groups looks again once this commits."""
-    ctx.notify(f"ec2.security-group:{group.id}")
 
 
 def to_authorize(action: str) -> Any:
@@ -183,7 +179,7 @@ def revoked(ctx: Context, egress: bool, given: dict[str, Any]) -> Reply:
     ensure(ctx)
     for rule in going:
         ctx.tx.delete(SecurityGroupRule, rule.id)
-    changed(ctx, group)
+    touched(ctx, group.vpc_id)
     shown = []
     for rule in going:
         one = shape(ctx, rule)
@@ -256,7 +252,7 @@ def modify_security_group_rules(ctx: Context, group_id: str, security_group_rule
     ensure(ctx)
     for item in security_group_rules:
         ctx.tx.put(held[item["SecurityGroupRuleId"]])
-    changed(ctx, group)
+    touched(ctx, group.vpc_id)
     return {"Return": True}
 
 

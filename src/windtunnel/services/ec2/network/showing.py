@@ -27,11 +27,13 @@ def association(ctx: Context, eni: NetworkInterface, instance: Instance | None) 
     return {"PublicIp": public, "PublicDnsName": public, "IpOwnerId": "amazon"} if public else None
 
 
-def core(ctx: Context, eni: NetworkInterface, instance: Instance | None) -> dict[str, Any]:
-    """What both shapes have."""
+def core(ctx: Context, eni: NetworkInterface, instance: Instance | None, within: bool = False) -> dict[str, Any]:
+    """What both shapes have. within: of the one within an instance, which tells less of the address."""
     first = instance is not None and eni.device == 0 and bool(private_address(instance))
     ip = private_address(instance) if first and instance is not None else eni.private_ip
     public = association(ctx, eni, instance)
+    if public is not None and within:
+        public = {name: public[name] for name in ("PublicIp", "PublicDnsName", "IpOwnerId")}
     addresses: list[dict[str, Any]] = [{"Primary": True, "PrivateIpAddress": ip, "PrivateDnsName": private_dns(ctx.scope, ip)}]
     addresses += [
         {"Primary": False, "PrivateIpAddress": other, "PrivateDnsName": private_dns(ctx.scope, other)} for other in eni.secondary_ips
@@ -70,7 +72,7 @@ def of_instance(ctx: Context, instance: Instance) -> list[dict[str, Any]]:
             "NetworkCardIndex": 0,
             "Status": "attached",
         }
-        shapes.append(core(ctx, eni, instance) | {"Attachment": attachment})
+        shapes.append(core(ctx, eni, instance, within=True) | {"Attachment": attachment})
     return shapes
 
 

@@ -151,7 +151,7 @@ def create_subnet(
     tag_specifications: list[dict[str, Any]] | None = None,
     dry_run: bool = False,
 ) -> Reply:
-    vpc, tags = the(ctx, Vpc, vpc_id), given_tags(tag_specifications, Subnet)
+    vpc, tags = the(ctx, Vpc, vpc_id), given_tags(ctx, tag_specifications, Subnet)
     if not cidr_block:
         raise AwsError("MissingParameter", "Either 'cidrBlock' or 'ipv4IpamPoolId' should be provided.")
     zone = checked_zone(ctx, availability_zone, availability_zone_id)

@@ -121,7 +121,7 @@ def create_vpc(
 ) -> Reply:
     if cidr_block is None:
         raise AwsError("MissingParameter", "Either 'cidrBlock' or 'ipv4IpamPoolId' should be provided.")
-    cidr, tags = checked_block(cidr_block), given_tags(tag_specifications, Vpc)
+    cidr, tags = checked_block(cidr_block), given_tags(ctx, tag_specifications, Vpc)
     if instance_tenancy == "host":
         raise AwsError("InvalidParameterValue", "A VPC's instance tenancy must be default or dedicated.")
     dry(dry_run)
