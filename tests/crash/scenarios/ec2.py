@@ -18,16 +18,15 @@ class Scenario:
 
     def go(self, nonce: str) -> None:
         made = patiently(lambda: self.allocated(nonce))
-        ended = self.ended()
         patiently(lambda: self.release(made))
-        until(lambda: self.ended() > ended, 30, "the address is given back")
+        until(self.ended, 30, "the address is given back")
         assert patiently(lambda: self.ec2.describe_addresses(Filters=self.named(nonce)))["Addresses"] == []
         (kept,) = patiently(lambda: self.ec2.describe_addresses(AllocationIds=[self.kept["AllocationId"]]))["Addresses"]
         assert kept["PublicIp"] == self.kept["PublicIp"]
 
-    def ended(self) -> int:
-        """How many of the jobs have come to their end: no API shows it."""
-        return sum(1 for line in self.cloud.boundaries() if line.startswith(JOBS[0]) and line.split("|")[2] == "end")
+    def ended(self) -> bool:
+        """Whether the job has come to its end, and to the kill that waits for it: no API shows it."""
+        return not self.cloud.armed and any(line.startswith(JOBS[0]) and line.split("|")[2] == "end" for line in self.cloud.boundaries())
 
     def named(self, nonce: str) -> list[dict[str, object]]:
         return [{"Name": "tag:Name", "Values": [nonce]}]

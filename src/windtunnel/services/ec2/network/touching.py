@@ -7,4 +7,6 @@ from windtunnel.kernel.context import Context
 
 def touched(ctx: Context, vpc_id: str) -> None:
     """A group's rules, an interface's groups, a route, an association, an ACL or an elastic address of this VPC is different now."""
-    ctx.notify(f"ec2.vpc:{vpc_id}")
+    from windtunnel.services.ec2.walls import changed
+
+    changed(ctx, vpc_id)
