@@ -288,6 +288,16 @@ def test_a_repository_keeps_its_id_and_not_its_name(lab: Lab) -> None:
     lab.cloud.api("codecommit", "DeleteRepository", repository_name="two")
 
 
+def test_a_projects_role_may_be_given_by_its_name(lab: Lab) -> None:
+    props = {"Source": {"Type": "NO_SOURCE", "BuildSpec": BUILDSPEC}, "Artifacts": {"Type": "NO_ARTIFACTS"}, "Environment": LINUX}
+    made = lab.create("AWS::CodeBuild::Project", ServiceRole="Carrier", **props)
+    [project] = lab.cloud.api("codebuild", "BatchGetProjects", names=[made.id])["projects"]
+    assert (project["serviceRole"], (lab.read(made) or {})["ServiceRole"]) == (ROLE, "Carrier")
+    lab.update(made, ServiceRole="Other", **props)
+    assert (lab.read(made) or {})["ServiceRole"] == "Other"
+    lab.delete(made)
+
+
 def test_a_pipeline_starts_again_after_an_update_if_it_is_told_to(lab: Lab) -> None:
     def executions() -> int:
         return len(lab.cloud.api("codepipeline", "ListPipelineExecutions", pipeline_name=made.id)["pipelineExecutionSummaries"])

@@ -33,6 +33,12 @@ CREATING = Walk("codebuild", "CreateProject", drop=_ELSEWHERE)
 UPDATING = Walk("codebuild", "UpdateProject", drop=_ELSEWHERE)
 
 
+def _role(ctx: Context, props: Properties) -> str:
+    """The service role's ARN: templates may give its name, which is what Ref gives of a role."""
+    role = str(props["ServiceRole"])
+    return role if role.startswith("arn:") else f"arn:aws:iam::{ctx.scope.account}:role/{role}"
+
+
 @resource_type("AWS::CodeBuild::Project")
 class ProjectType(ResourceType):
     """Ref is the project's name."""
@@ -41,7 +47,8 @@ class ProjectType(ResourceType):
 
     def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:
         self._refuse(ctx, {}, props)
-        made = CREATING.call(ctx, {**props, "Name": wanted.name, "Tags": checked_tags(props.get("Tags"))})["project"]
+        given = {**props, "Name": wanted.name, "ServiceRole": _role(ctx, props), "Tags": checked_tags(props.get("Tags"))}
+        made = CREATING.call(ctx, given)["project"]
         return Created(id=wanted.name, attributes={"Arn": made["arn"], "Id": wanted.name})
 
     def _refuse(self, ctx: Context, old: Properties, new: Properties) -> None:
@@ -68,13 +75,16 @@ class ProjectType(ResourceType):
             if shown.get(name) == []:
                 del shown[name]
         badge = bool(project.get("badge", {}).get("badgeEnabled"))
+        if "/" not in str(resource.properties.get("ServiceRole", "/")):
+            shown["ServiceRole"] = shown["ServiceRole"].rsplit("/", 1)[-1]
         return shown | {"Id": resource.id, "Arn": project["arn"], "BadgeEnabled": badge}
 
     def update(self, ctx: Context, resource: Resource, new: Properties, wanted: Wanted) -> Created | None:
         self._refuse(ctx, resource.properties, new)
         key = {"EncryptionKey": ctx.arn("kms", "alias/aws/s3")} if "EncryptionKey" in resource.properties else {}
         gone = {name: value for name, value in _NOTHING.items() if name in resource.properties}
-        UPDATING.call(ctx, {**key, **gone, **new, "Name": resource.id, "Tags": checked_tags(new.get("Tags"))})
+        given = {**new, "Name": resource.id, "ServiceRole": _role(ctx, new), "Tags": checked_tags(new.get("Tags"))}
+        UPDATING.call(ctx, {**key, **gone, **given})
         return None
 
     def delete(self, ctx: Context, resource: Resource) -> bool | None:
