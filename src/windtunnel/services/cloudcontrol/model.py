@@ -1,0 +1,151 @@
+"""Resource requests and their states, and the patches that updates are (Cloud Control API reference, 2021-09-30). Pure.
+
+Invariant: a request that has ended stays as it ended; it is known for seven days.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, ClassVar, Literal
+
+import msgspec
+
+from windtunnel.kernel.errors import AwsError
+from windtunnel.kernel.principal import Principal
+from windtunnel.kernel.records import Record, RecordScope
+from windtunnel.provision import checking
+from windtunnel.provision.registry import Properties
+from windtunnel.provision.schemas import TypeSchema
+
+Kind = Literal["CREATE", "UPDATE", "DELETE"]
+Status = Literal["PENDING", "IN_PROGRESS", "SUCCESS", "FAILED", "CANCEL_IN_PROGRESS", "CANCEL_COMPLETE"]
+ENDED = frozenset({"SUCCESS", "FAILED", "CANCEL_COMPLETE"})
+KEPT = 7 * 86400.0
+MAX_DOCUMENT = 1 << 20
+"""Bytes to which a patch may make a resource's properties grow: a few dozen copies would fill the memory."""
+ERRORS = {
+    "AccessDenied": "AccessDeniedException",
+    "AlreadyExists": "AlreadyExistsException",
+    "GeneralServiceException": "GeneralServiceException",
+    "InvalidRequest": "InvalidRequestException",
+    "NotFound": "ResourceNotFoundException",
+    "NotStabilized": "NotStabilizedException",
+    "NotUpdatable": "NotUpdatableException",
+    "ResourceConflict": "ResourceConflictException",
+    "ServiceInternalError": "ServiceInternalErrorException",
+    "ServiceLimitExceeded": "ServiceLimitExceededException",
+    "Throttling": "ThrottlingException",
+}
+"""HandlerErrorCode -> the exception by which a synchronous operation says it."""
+CODES = frozenset(ERRORS) | {"InvalidCredentials", "ServiceTimeout", "NetworkFailure", "InternalFailure", "UnauthorizedTaggingOperation"}
+
+
+class Request(Record, kw_only=True):
+    """One request. asked: epoch seconds. state: the desired properties as JSON text (of an update, its patch). digest: of what the client asked.
+
+    identifier: the primary identifier, once known. physical, attributes: what the handler made. phase: what is waited for.
+    """
+
+    KIND: ClassVar[str] = "cloudcontrol.request"
+    SCOPE: ClassVar[RecordScope] = "region"
+    INDEXES: ClassVar = {
+        "token": "token",
+        "client": lambda request: [request.client_token] if request.client_token else [],
+        "active": lambda request: [f"{request.type} {request.identifier}"] if request.identifier and not request.ended else [],
+    }
+
+    token: str
+    type: str
+    kind: Kind
+    status: Status
+    asked: float
+    principal: Principal
+    role_arn: str = ""
+    client_token: str = ""
+    digest: str = ""
+    identifier: str = ""
+    state: str = ""
+    model: str = ""
+    message: str = ""
+    code: str = ""
+    changed: float = 0.0
+    phase: Literal["", "coming", "going"] = ""
+    physical: str = ""
+    attributes: dict[str, Any] = {}
+    properties: dict[str, Any] = {}
+
+    def key(self) -> str:
+        return f"{int(self.asked * 1000):015d}/{self.token}"
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED
+
+    def event(self) -> dict[str, Any]:
+        """The ProgressEvent."""
+        optional = {
+            "Identifier": self.identifier,
+            "ResourceModel": self.model if self.status == "SUCCESS" else "",
+            "StatusMessage": self.message[:2048],
+            "ErrorCode": self.code,
+        }
+        return {
+            "TypeName": self.type,
+            "RequestToken": self.token,
+            "Operation": self.kind,
+            "OperationStatus": self.status,
+            "EventTime": self.changed or self.asked,
+            **{name: value for name, value in optional.items() if value},
+        }
+
+
+def invalid(message: str) -> AwsError:
+    return AwsError("ValidationException", message)
+
+
+def parse_state(text: str) -> Properties:
+    """A desired state. Raises AwsError when it is no JSON object."""
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+        raise AwsError("InvalidRequestException", "Desired state is not a valid JSON object") from None
+
+
+def parse_patch(text: str) -> list[dict[str, Any]]:
+    """A patch document (RFC 6902). Raises AwsError when it is none."""
+    try:
+        return msgspec.json.decode(text, type=list[dict[str, Any]])
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+        raise AwsError("InvalidRequestException", "Patch document is not a valid JSON array of patch operations") from None
+
+
+def patched(schema: TypeSchema, current: Properties, operations: list[dict[str, Any]]) -> Properties:
+    """The properties after a patch. Raises AwsError when it cannot be applied, or changes what cannot be changed."""
+    jsonpatch, jsonpointer = importlib.import_module("jsonpatch"), importlib.import_module("jsonpointer")
+    made: Any = msgspec.json.decode(msgspec.json.encode(current))
+    try:
+        for operation in operations:
+            made = jsonpatch.JsonPatch([operation]).apply(made, in_place=True)
+            if operation.get("op") == "copy" and len(msgspec.json.encode(made)) > MAX_DOCUMENT:
+                raise AwsError("InvalidRequestException", "Invalid patch update: the resource's properties would be too large")
+    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise AwsError("InvalidRequestException", f"Invalid patch update: {error}") from None
+    if not isinstance(made, dict):
+        raise AwsError("InvalidRequestException", "Invalid patch update: a resource's properties are an object")
+    _refuse(schema, current, made)
+    return made
+
+
+def _refuse(schema: TypeSchema, old: Properties, new: Properties) -> None:
+    """Properties that nobody may change, and those that only a new resource may have."""
+    changed = checking.changed(schema, old, new)
+    read_only = sorted(path for path in schema.read_only if path[1:] in changed)
+    if read_only:
+        raise invalid(f"Invalid patch update: readOnlyProperties {_pointers(read_only)} cannot be updated")
+    fixed = sorted(checking.create_only(schema, old, new, changed))
+    if fixed:
+        raise AwsError("NotUpdatableException", f"Invalid patch update: createOnlyProperties {_pointers(fixed)} cannot be updated")
+
+
+def _pointers(paths: list[str]) -> str:
+    return "[" + ", ".join(f"/properties{path}" for path in paths) + "]"
