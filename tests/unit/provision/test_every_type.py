@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from harness import InProcessCloud
 
+from harness import InProcessCloud
 from windtunnel.app import load_services
 from windtunnel.kernel.errors import AwsError
 from windtunnel.provision import registry
