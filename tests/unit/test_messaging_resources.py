@@ -7,149 +7,18 @@ from typing import Any
 
 import pytest
 
-from harness import ACCOUNT, REGION, InProcessCloud
+from harness import InProcessCloud
+from resource_tables.messaging import LIVES, SNS, SQS, TAGS, allow, queue_url, world
 from stacks_lab import Lab, differences
 from windtunnel.kernel.errors import AwsError
 from windtunnel.provision.registry import Failed
-
-TAGS = [{"Key": "team", "Value": "blue"}]
-OTHER_TAGS = [{"Key": "team", "Value": "red"}, {"Key": "a", "Value": "b"}]
-SQS, SNS = f"arn:aws:sqs:{REGION}:{ACCOUNT}:", f"arn:aws:sns:{REGION}:{ACCOUNT}:"
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with InProcessCloud(tmp_path_factory.mktemp("messaging-resources")) as cloud:
-        for name in ("dead", "inbox"):
-            cloud.api("sqs", "CreateQueue", queue_name=name)
-        for name in ("news", "other-news"):
-            cloud.api("sns", "CreateTopic", name=name)
+        world(cloud)
         yield Lab(cloud)
-
-
-def allow(action: str, resource: str, who: str = "s3") -> dict[str, Any]:
-    statement = {"Effect": "Allow", "Principal": {"Service": f"{who}.amazonaws.com"}, "Action": action, "Resource": resource}
-    return {"Version": "2012-10-17", "Statement": [statement]}
-
-
-def _url(name: str) -> str:
-    return f"http://127.0.0.1:4566/{ACCOUNT}/{name}"
-
-
-LIVES: list[Any] = [
-    pytest.param("AWS::SQS::Queue", {}, {"VisibilityTimeout": 60}, id="queue, minimal"),
-    pytest.param(
-        "AWS::SQS::Queue",
-        {
-            "QueueName": "whole",
-            "DelaySeconds": 5,
-            "MaximumMessageSize": 2048,
-            "MessageRetentionPeriod": 600,
-            "ReceiveMessageWaitTimeSeconds": 10,
-            "VisibilityTimeout": 45,
-            "RedrivePolicy": {"deadLetterTargetArn": f"{SQS}dead", "maxReceiveCount": 3},
-            "RedriveAllowPolicy": {"redrivePermission": "denyAll"},
-            "SqsManagedSseEnabled": False,
-            "Tags": TAGS,
-        },
-        {
-            "QueueName": "whole",
-            "VisibilityTimeout": 0,
-            "KmsMasterKeyId": "alias/aws/sqs",
-            "KmsDataKeyReusePeriodSeconds": 600,
-            "Tags": OTHER_TAGS,
-        },
-        id="queue, whole",
-    ),
-    pytest.param(
-        "AWS::SQS::Queue",
-        {"KmsMasterKeyId": "alias/aws/sqs", "RedrivePolicy": f'{{"deadLetterTargetArn": "{SQS}dead", "maxReceiveCount": "3"}}'},
-        {"SqsManagedSseEnabled": True},
-        id="queue, another encryption, a policy as text",
-    ),
-    pytest.param(
-        "AWS::SQS::Queue",
-        {
-            "FifoQueue": True,
-            "ContentBasedDeduplication": True,
-            "DeduplicationScope": "messageGroup",
-            "FifoThroughputLimit": "perMessageGroupId",
-        },
-        {"FifoQueue": True, "ContentBasedDeduplication": False},
-        id="queue, FIFO",
-    ),
-    pytest.param("AWS::SNS::Topic", {}, {"DisplayName": "News"}, id="topic, minimal"),
-    pytest.param(
-        "AWS::SNS::Topic",
-        {
-            "TopicName": "whole",
-            "DisplayName": "News",
-            "KmsMasterKeyId": "alias/aws/sns",
-            "SignatureVersion": "2",
-            "TracingConfig": "PassThrough",
-            "Subscription": [{"Protocol": "sqs", "Endpoint": f"{SQS}inbox"}, {"Protocol": "email", "Endpoint": "a@example.com"}],
-            "Tags": TAGS,
-        },
-        {"TopicName": "whole", "DisplayName": "", "Subscription": [{"Protocol": "sqs", "Endpoint": f"{SQS}dead"}], "Tags": OTHER_TAGS},
-        id="topic, whole",
-    ),
-    pytest.param(
-        "AWS::SNS::Topic",
-        {"FifoTopic": True, "ContentBasedDeduplication": True, "FifoThroughputScope": "MessageGroup"},
-        {"FifoTopic": True, "ContentBasedDeduplication": False},
-        id="topic, FIFO",
-    ),
-    pytest.param(
-        "AWS::SNS::Subscription",
-        {"TopicArn": f"{SNS}news", "Protocol": "sqs", "Endpoint": f"{SQS}inbox"},
-        {
-            "TopicArn": f"{SNS}news",
-            "Protocol": "sqs",
-            "Endpoint": f"{SQS}inbox",
-            "RawMessageDelivery": True,
-            "FilterPolicy": {"kind": ["a", "b"]},
-            "FilterPolicyScope": "MessageBody",
-            "RedrivePolicy": {"deadLetterTargetArn": f"{SQS}dead"},
-        },
-        id="subscription",
-    ),
-    pytest.param(
-        "AWS::SNS::Subscription",
-        {
-            "TopicArn": f"{SNS}news",
-            "Protocol": "https",
-            "Endpoint": "https://example.com/hook",
-            "DeliveryPolicy": {"healthyRetryPolicy": {"numRetries": 1, "minDelayTarget": 1, "maxDelayTarget": 2}},
-            "FilterPolicy": '{"kind":["a"]}',
-        },
-        {"TopicArn": f"{SNS}news", "Protocol": "https", "Endpoint": "https://example.com/hook"},
-        id="subscription that waits",
-    ),
-    pytest.param(
-        "AWS::SNS::TopicPolicy",
-        {"Topics": [f"{SNS}news"], "PolicyDocument": allow("sns:Publish", "*")},
-        {"Topics": [f"{SNS}other-news"], "PolicyDocument": allow("sns:Publish", f"{SNS}other-news")},
-        id="topic policy",
-    ),
-    pytest.param(
-        "AWS::SNS::TopicInlinePolicy",
-        {"TopicArn": f"{SNS}news", "PolicyDocument": allow("sns:Publish", "*")},
-        {"TopicArn": f"{SNS}news", "PolicyDocument": allow("sns:Publish", "*", "events")},
-        id="topic inline policy",
-    ),
-    pytest.param(
-        "AWS::SQS::QueuePolicy",
-        {"Queues": [_url("inbox"), _url("dead")], "PolicyDocument": allow("sqs:SendMessage", "*")},
-        {"Queues": [_url("inbox")], "PolicyDocument": allow("sqs:SendMessage", f"{SQS}inbox")},
-        id="queue policy",
-    ),
-    pytest.param(
-        "AWS::SQS::QueueInlinePolicy",
-        {"Queue": _url("inbox"), "PolicyDocument": allow("sqs:SendMessage", "*")},
-        {"Queue": _url("inbox"), "PolicyDocument": allow("sqs:SendMessage", "*", "sns")},
-        id="queue inline policy",
-    ),
-]
 
 
 def _there(lab: Lab) -> Any:
@@ -187,7 +56,7 @@ def test_its_life(lab: Lab, type_name: str, first: dict[str, Any], second: dict[
 def test_names_ref_and_getatt(lab: Lab) -> None:
     queue = lab.create("AWS::SQS::Queue", "Jobs")
     name = queue.attributes["QueueName"]
-    assert name.startswith("demo-Jobs-") and lab.ref(queue) == queue.attributes["QueueUrl"] == _url(name)
+    assert name.startswith("demo-Jobs-") and lab.ref(queue) == queue.attributes["QueueUrl"] == queue_url(name)
     assert queue.attributes["Arn"] == SQS + name
     fifo = lab.create("AWS::SQS::Queue", "Jobs", FifoQueue=True)
     assert fifo.attributes["QueueName"].endswith(".fifo")
@@ -204,7 +73,7 @@ def test_names_ref_and_getatt(lab: Lab) -> None:
 REFUSED: list[Any] = [
     ("AWS::SQS::Queue", {"RedrivePolicy": {"deadLetterTargetArn": f"{SQS}none", "maxReceiveCount": 1}}, AwsError, "does not exist"),
     ("AWS::SQS::Queue", {"QueueName": "no.dots"}, AwsError, "alphanumeric"),
-    ("AWS::SQS::QueuePolicy", {"Queues": [_url("inbox"), _url("none")], "PolicyDocument": allow("sqs:*", "*")}, AwsError, "QueueDoesNotExist|non_existent|does not exist"),
+    ("AWS::SQS::QueuePolicy", {"Queues": [queue_url("inbox"), queue_url("none")], "PolicyDocument": allow("sqs:*", "*")}, AwsError, "QueueDoesNotExist|non_existent|does not exist"),
     ("AWS::SNS::Topic", {"TracingConfig": "Active"}, AwsError, "TracingConfig Active"),
     ("AWS::SNS::Topic", {"MaximumMessageSize": 1024}, AwsError, "MaximumMessageSize"),
     ("AWS::SNS::Topic", {"ArchivePolicy": {"MessageRetentionPeriod": 1}}, AwsError, "ArchivePolicy"),
