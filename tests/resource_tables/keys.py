@@ -83,3 +83,10 @@ LIVES: list[Any] = [
     pytest.param("AWS::SSM::Parameter", {"Type": "StringList", "Value": "a,b"}, {"Type": "StringList", "Value": "a", "Tier": "Intelligent-Tiering"}, id="parameter, list"),
 ]  # fmt: skip
 WRITE_ONLY = {"SecretString", "BlockPublicPolicy"}
+PARAMETER_WRITE_ONLY = {"Description", "Tier", "AllowedPattern", "Policies"}
+
+
+def readable(type_name: str, props: dict[str, Any]) -> dict[str, Any]:
+    """What AWS's schema lets be read again."""
+    hidden = WRITE_ONLY | (PARAMETER_WRITE_ONLY if type_name == "AWS::SSM::Parameter" else set())
+    return {name: value for name, value in props.items() if name not in hidden}

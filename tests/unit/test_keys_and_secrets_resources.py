@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness import ACCOUNT, REGION, InProcessCloud
-from resource_tables.keys import LIVES, TAGS, WRITE_ONLY, world
+from resource_tables.keys import EXPIRES, LIVES, TAGS, readable, world
 from stacks_lab import Lab, differences
 from windtunnel.kernel.errors import AwsError
 from windtunnel.provision.registry import Failed
@@ -33,20 +33,16 @@ def _there(lab: Lab) -> Any:
     return [secret["Name"] for secret in secrets], [parameter["Name"] for parameter in parameters], lab.cloud.api("kms", "ListAliases")
 
 
-def _readable(props: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in props.items() if name not in WRITE_ONLY}
-
-
 @pytest.mark.parametrize(("type_name", "first", "second"), LIVES)
 def test_its_life(lab: Lab, type_name: str, first: dict[str, Any], second: dict[str, Any]) -> None:
     before = _there(lab)
     made = lab.create(type_name, **first)
-    assert differences(_readable(first), lab.read(made)) == []
+    assert differences(readable(type_name, first), lab.read(made)) == []
     assert made.id in lab.list(type_name)
     lab.update(made, **second)
     live = lab.read(made) or {}
-    assert differences(_readable(second), live) == []
-    for gone in first.keys() - second.keys() - {"KeyPolicy", "RotationPeriodInDays", "DataType"} - WRITE_ONLY:
+    assert differences(readable(type_name, second), live) == []
+    for gone in readable(type_name, first).keys() - second.keys() - {"KeyPolicy", "RotationPeriodInDays", "DataType"}:
         assert live.get(gone) != first[gone], gone
     lab.delete(made)
     assert lab.read(made) is None
@@ -175,4 +171,22 @@ def test_an_asymmetric_keys_pair_is_made_before_the_transaction(lab: Lab) -> Non
     made = lab.create("AWS::KMS::Key", KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY", Tags=TAGS)
     signed = lab.cloud.api("kms", "Sign", key_id=made.id, message=b"hello", signing_algorithm="RSASSA_PKCS1_V1_5_SHA_256")
     assert signed["KeyId"] == made.attributes["Arn"]
+    lab.delete(made)
+
+
+def test_what_a_parameter_does_not_tell_is_set_all_the_same(lab: Lab) -> None:
+    policies = json.dumps([EXPIRES])
+    given = {"Type": "String", "Value": "1", "Description": "d", "AllowedPattern": "\\d", "Tier": "Advanced", "Policies": policies}
+    made = lab.create("AWS::SSM::Parameter", **given)
+
+    def told() -> dict[str, Any]:
+        found: dict[str, Any] = lab.cloud.api("ssm", "DescribeParameters", parameter_filters=[{"Key": "Name", "Values": [made.id]}])[
+            "Parameters"
+        ][0]
+        return found
+
+    assert (told()["Description"], told()["AllowedPattern"], told()["Tier"]) == ("d", "\\d", "Advanced")
+    assert json.loads(told()["Policies"][0]["PolicyText"]) == EXPIRES
+    lab.update(made, Type="String", Value="many", Tier="Advanced")
+    assert not told().keys() & {"Description", "AllowedPattern"} and told()["Policies"] == []
     lab.delete(made)

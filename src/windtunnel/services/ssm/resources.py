@@ -8,8 +8,9 @@ from typing import Any
 from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.tags import PREFIX
 from windtunnel.provision.calling import perform
-from windtunnel.provision.handling import attempt, checked_tags, listed, parsed, shown_tags, tag_changes, with_stack_tags, without_none
+from windtunnel.provision.handling import checked_tags, listed, shown_tags, tag_changes, with_stack_tags, without_none
 from windtunnel.provision.registry import Created, Name, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.services.ssm.model import parameter_arn
 
 _MISSING = frozenset({"ParameterNotFound"})
 _MADE = "CFN"
@@ -49,29 +50,22 @@ class ParameterType(ResourceType):
         return Created(id=name, attributes=self._attributes(ctx, name, props))
 
     def _attributes(self, ctx: Context, name: str, props: Properties) -> dict[str, Any]:
-        arn = _ssm(ctx, "GetParameter", Name=name)["Parameter"]["ARN"]
-        return {"Type": props["Type"], "Value": props["Value"], "Arn": arn}
+        return {"Type": props["Type"], "Value": props["Value"], "Arn": parameter_arn(ctx.scope, name)}
 
     def read(self, ctx: Context, resource: Resource) -> Properties | None:
-        name, given = resource.id, resource.properties
-        found = attempt(ctx, _MISSING, "ssm", "GetParameter", Name=name)
-        if found is None:
+        """Description, tier, pattern and policies are write-only in AWS's schema: neither drift nor Cloud Control tell them."""
+        name = resource.id
+        found = _ssm(ctx, "GetParameters", Names=[name])["Parameters"]
+        if not found:
             return None
-        filters = [{"Key": "Name", "Option": "Equals", "Values": [name]}]
-        described = next(listed(ctx, "ssm", "DescribeParameters", "Parameters", ParameterFilters=filters))
+        parameter = found[0]
         tags = shown_tags(_ssm(ctx, "ListTagsForResource", ResourceType="Parameter", ResourceId=name)["TagList"])
-        parameter = found["Parameter"]
-        policies = [policy["PolicyText"] for policy in described.get("Policies") or ()]
         return without_none(
             {
                 "Name": name,
                 "Type": parameter["Type"],
                 "Value": parameter["Value"],
                 "DataType": parameter["DataType"],
-                "Description": described.get("Description"),
-                "AllowedPattern": described.get("AllowedPattern"),
-                "Tier": given.get("Tier") if given.get("Tier") == "Intelligent-Tiering" else described["Tier"],
-                "Policies": _policies(given.get("Policies"), policies),
                 "Tags": {tag["Key"]: tag["Value"] for tag in tags} if tags else None,
                 "Arn": parameter["ARN"],
             }
@@ -107,13 +101,3 @@ class ParameterType(ResourceType):
     def list(self, ctx: Context) -> Iterable[str]:
         found = listed(ctx, "ssm", "DescribeParameters", "Parameters")
         return (parameter["Name"] for parameter in found if not parameter["Name"].startswith(PREFIX))
-
-
-def _policies(given: str | None, live: list[str]) -> str | None:
-    """As they were given, where that is what lives: the text of each stands alone in what is told."""
-    if not live:
-        return None
-    documents = [parsed(policy) for policy in live]
-    if given is not None and parsed(given) in (documents, documents[0]):
-        return given
-    return f"[{','.join(live)}]"

@@ -83,7 +83,8 @@ class _OnePolicy(ResourceType):
     def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:
         holder, policy = props[f"{self.noun}Name"], props["PolicyName"]
         identifier = f"{policy}|{holder}"
-        if policy in set(iam_list(ctx, f"List{self.noun}Policies", "PolicyNames", **{f"{self.noun}Name": holder})):
+        holder_member = {f"{self.noun}Name": holder}
+        if iam_if_there(ctx, f"Get{self.noun}Policy", **holder_member, PolicyName=policy) is not None:
             raise already_exists(self.type, identifier)
         self._put(ctx, props)
         return Created(id=identifier)

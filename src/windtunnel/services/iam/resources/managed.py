@@ -56,7 +56,8 @@ class ManagedPolicyType(ResourceType):
             PolicyDocument=text(props["PolicyDocument"]),
         )["Policy"]
         _attach(ctx, made["Arn"], {}, props)
-        return Created(id=made["Arn"], attributes=_attributes(iam(ctx, "GetPolicy", PolicyArn=made["Arn"])["Policy"]))
+        attached = sum(len(props.get(f"{noun}s") or ()) for noun in _NOUNS)
+        return Created(id=made["Arn"], attributes=_attributes({**made, "AttachmentCount": attached}))
 
     def read(self, ctx: Context, resource: Resource) -> Properties | None:
         arn = resource.id
