@@ -62,8 +62,9 @@ def add_compute(cloud: WindtunnelCloud, listeners: Listeners) -> None:
 
 async def assemble(cloud: WindtunnelCloud, backend: Any) -> Listeners:
     """Everything but the host's sockets. Runs before anything is answered."""
-    from windtunnel.gateways import control, git_http, metadata, s3_browser, sns_certificates
+    from windtunnel.gateways import control, git_http, metadata, s3_browser, sns_certificates, stack_answers
     from windtunnel.server import Listeners
+    from windtunnel.services.cloudformation.answering import Answers
     from windtunnel.services.ec2.answering import InstanceMetadata
     from windtunnel.services.s3.answering import BrowserAnswers
     from windtunnel.services.sns import signing
@@ -75,6 +76,7 @@ async def assemble(cloud: WindtunnelCloud, backend: Any) -> Listeners:
         (control.matches, control.ControlGateway(cloud, backend)),
         (git_http.matches, git_http.GitGateway(cloud, backend, cloud.settings.region)),
         (sns_certificates.matches, sns_certificates.SnsCertificates(backend, signing.certificate)),
+        (stack_answers.matches, stack_answers.StackAnswers(Answers(cloud))),
         (s3_browser.matches, browser),
     ]
     browser.edge = HttpEdge(Core(backend), gateways, cloud.settings.hosts)

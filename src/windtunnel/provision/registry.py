@@ -36,7 +36,7 @@ class Name(msgspec.Struct, frozen=True):
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What a handler knows of a resource that it is asked to create.
 
-    name: the custom name if the properties hold one, else a generated one, within the type's `Name`; "" for types without.
+    type: as the template has it (`Custom::Thing`). name: the custom name if the properties hold one, else a generated one, within the type's `Name`; "" for types without.
     token: the same for every attempt at this resource in this operation: a client request token.
     tags: the stack's own tags and AWS's (`aws:cloudformation:stack-name`, …); those that users may set are in the properties' Tags already.
     metadata: the resource's Metadata, functions resolved.
@@ -47,6 +47,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     stack_id: str
     name: str
     token: str
+    type: str = ""
     tags: Mapping[str, str] = {}
     metadata: Mapping[str, Any] = {}
 
@@ -93,6 +94,9 @@ class ResourceType:
     """Error codes by which the service says that the thing is not there: success for delete, None for read."""
     slow: ClassVar[bool] = False
     """`prepare` does something: it is called in a thread, on a snapshot, before the transaction of create and update."""
+
+    always: ClassVar[bool] = False
+    """`update` is asked in every update, also when the properties are the same (nested stacks, whose template may have changed)."""
 
     def prepare(self, ctx: Context, props: Properties, wanted: Wanted) -> Any:
         """Slow work that create or update needs (key pairs, fetching from S3). It changes nothing. Its result is `ctx.found["prepared"]` then."""

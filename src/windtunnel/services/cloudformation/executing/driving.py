@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from functools import partial
 
+from msgspec import structs
+
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import AwsError
 from windtunnel.provision.registry import Created, Failed
@@ -146,7 +148,10 @@ def _look_after_coming(ctx: Context, live: Live, resource: StackResource) -> Non
         if settled is False:
             return
         if isinstance(settled, Created):
-            resource.now.physical, resource.now.attributes = settled.id, settled.attributes
+            if doing == "update" and settled.id != resource.now.physical:
+                # A provider made a new one (custom resources): the old one goes in the cleanup.
+                resource.leftovers.append(resource.before or structs.replace(resource.now))
+            resource.now = structs.replace(resource.now, physical=settled.id, attributes=settled.attributes)
             keep_ref(live, resource, handler_of(resource.type), resource.now)
         resource.going = f"{doing}-signals" if resource.signals and doing == "create" else f"{doing}-arrived"
         live.touch(resource)

@@ -9,11 +9,12 @@ from __future__ import annotations
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.trail import trail
 from windtunnel.services.cloudformation import happening
+from windtunnel.services.cloudformation.answering import CustomRequest
 from windtunnel.services.cloudformation.executing.live import Live
 from windtunnel.services.cloudformation.executing.outputs import forget_exports, forget_imports, write_outputs
 from windtunnel.services.cloudformation.executing.reasons import names
 from windtunnel.services.cloudformation.language.errors import TemplateError
-from windtunnel.services.cloudformation.model import Template, run_id
+from windtunnel.services.cloudformation.model import Signal, Stack, Template, run_id
 
 ROLLBACK_REQUESTED = "Rollback requested by user."
 DELETE_REQUESTED = "Delete requested by user."
@@ -117,6 +118,9 @@ def _unmade(ctx: Context, live: Live) -> str:
     stack.deleted = ctx.now
     forget_exports(ctx, stack.id)
     forget_imports(ctx, stack.id, set())
+    for kind in (Signal, CustomRequest):
+        for found in ctx.tx.scan(kind, prefix=f"{stack.id}/"):
+            ctx.tx.delete(kind, found.key())
     return _end(ctx, live, "DELETE_COMPLETE")
 
 
@@ -126,6 +130,8 @@ def _end(ctx: Context, live: Live, status: str, reason: str = "") -> str:
     happening.of_stack(ctx, stack, operation, status, reason)
     stack.operation = ""
     if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+        if stack.made != operation.made:
+            stack.previous = stack.made
         stack.made = operation.made
         forget_imports(ctx, stack.id, live.imports) if status == "CREATE_COMPLETE" or live.imports else None
     if status.endswith("_COMPLETE"):
@@ -136,21 +142,19 @@ def _end(ctx: Context, live: Live, status: str, reason: str = "") -> str:
         _forget_templates(ctx, live)
     trail(ctx, [stack.name, live.arn], f"stack {stack.name} is {status}{': ' + reason if reason else ''}")
     if stack.parent:
-        _tell_parent(ctx, stack.parent)
+        _tell_parent(ctx, stack.parent.split("/")[1])
     return "done"
 
 
 def _forget_templates(ctx: Context, live: Live) -> None:
-    """Only the version in force is kept."""
+    """Only the version in force is kept, and the one before it, to which a parent may turn a nested stack back."""
     stack = live.stack
     for version in range(max(1, stack.made - 8), stack.next_version):
-        if version != stack.made and stack.status not in ("ROLLBACK_COMPLETE", "DELETE_COMPLETE"):
+        if version not in (stack.made, stack.previous) and stack.status not in ("ROLLBACK_COMPLETE", "DELETE_COMPLETE"):
             ctx.tx.delete(Template, f"{stack.id}/{version:06d}")
 
 
 def _tell_parent(ctx: Context, parent_id: str) -> None:
-    from windtunnel.services.cloudformation.model import Stack
-
     parent = ctx.tx.get(Stack, parent_id)
     if parent is not None and parent.operation:
         ctx.cloud.wake(ctx, run_id(parent.operation))

@@ -85,6 +85,7 @@ def wanted(
     }
     return Wanted(
         logical_id=resource.logical,
+        type=resource.type,
         stack_name=live.stack.name,
         stack_id=live.arn,
         name=name,

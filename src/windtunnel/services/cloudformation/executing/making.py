@@ -166,7 +166,7 @@ def _converge(ctx: Context, actor: Context, live: Live, resource: StackResource,
     assert old is not None
     schema = schemas.schema(resource.type)
     changed = checking.changed(schema, old.properties, said.stored) if schema is not None else _differing(old.properties, said.stored)
-    if not changed and old.metadata == said.metadata and resource.status != "UPDATE_FAILED":
+    if not changed and not handler.always and old.metadata == said.metadata and resource.status != "UPDATE_FAILED":
         _adopt_attributes(live, resource, handler, said, old)
         live.walk.done(resource.logical)
         return
@@ -179,7 +179,7 @@ def _converge(ctx: Context, actor: Context, live: Live, resource: StackResource,
     if create_only or handler.replaces(old.properties, said.stored, changed):
         _replace(ctx, actor, live, resource, handler, said)
     else:
-        _update(ctx, actor, live, resource, handler, said, bool(changed))
+        _update(ctx, actor, live, resource, handler, said, bool(changed) or handler.always)
 
 
 def _differing(old: dict[str, Any], new: dict[str, Any]) -> frozenset[str]:

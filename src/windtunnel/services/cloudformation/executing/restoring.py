@@ -34,7 +34,8 @@ def restore(ctx: Context, live: Live, logical: str) -> None:
     if now is None or now.physical != before.physical:
         _take_up(ctx, live, resource, before)
         return
-    if now.properties == before.properties and now.metadata == before.metadata:
+    always = handler_of(resource.type).always
+    if now.properties == before.properties and now.metadata == before.metadata and not always:
         resource.now = before
         _say_restored(ctx, live, resource) if resource.status != "UPDATE_COMPLETE" else live.touch(resource)
         live.walk.done(logical)
@@ -68,7 +69,7 @@ def _update_back(ctx: Context, live: Live, resource: StackResource, now: State, 
         handler = handler_of(resource.type)
         actor = acting(ctx, live.operation, live.arn)
         asked = wanted(live, resource, handler, before.properties, ctx.ids.uuid(), ctx.ids.upper(12), before.metadata)
-        if now.properties == before.properties:
+        if now.properties == before.properties and not handler.always:
             made = None
         else:
             with ctx.tx.savepoint():

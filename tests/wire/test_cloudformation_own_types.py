@@ -1,0 +1,228 @@
+"""CloudFormation's own types: wait conditions, custom resources behind a topic, nested stacks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from botocore.exceptions import ClientError
+
+from clients import Door
+from harness import InProcessCloud, until
+from stacks import Stacks, template
+from windtunnel.services.cloudformation.answering import Answers
+
+GROUP = "AWS::Logs::LogGroup"
+BUCKET = "http://127.0.0.1:4566/templates"
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[InProcessCloud]:
+    with InProcessCloud(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def stacks(door: Door) -> Stacks:
+    return Stacks(door)
+
+
+def put(cloud: InProcessCloud, address: str, document: dict[str, Any]) -> int:
+    """What a script does with `curl -T`."""
+    parts = urlsplit(address)
+    taken = Answers(cloud.cloud)(parts.path, parts.query, json.dumps(document).encode())
+    status, _ = asyncio.run_coroutine_threadsafe(taken, cloud.loop).result(10)
+    return status
+
+
+def waiting(count: int = 1, timeout: str = "60") -> dict[str, Any]:
+    return template(
+        Handle={"Type": "AWS::CloudFormation::WaitConditionHandle"},
+        Wait={
+            "Type": "AWS::CloudFormation::WaitCondition",
+            "Properties": {"Handle": {"Ref": "Handle"}, "Timeout": timeout, "Count": count},
+        },
+    ) | {"Outputs": {"Data": {"Value": {"Fn::GetAtt": ["Wait", "Data"]}}}}
+
+
+def test_a_wait_condition_hears_its_signals(cloud: InProcessCloud, stacks: Stacks) -> None:
+    stacks.api.create_stack(StackName="waits", TemplateBody=json.dumps(waiting(count=2)))
+    stacks.reached("waits", "Handle", "CREATE_COMPLETE")
+    address = stacks.physical("waits", "Handle")
+    for unique, data in (("one", "first"), ("one", "again"), ("two", "second")):
+        assert put(cloud, address, {"Status": "SUCCESS", "UniqueId": unique, "Data": data, "Reason": "done"}) == 200
+    assert stacks.arrived("waits") == "CREATE_COMPLETE"
+    assert json.loads(stacks.describe("waits")["Outputs"][0]["OutputValue"]) == {"one": "first", "two": "second"}
+    assert stacks.delete("waits") == "DELETE_COMPLETE"
+
+
+def test_a_wait_condition_fails_by_a_signal_or_by_silence(cloud: InProcessCloud, stacks: Stacks) -> None:
+    stacks.api.create_stack(StackName="told", TemplateBody=json.dumps(waiting()))
+    stacks.reached("told", "Handle", "CREATE_COMPLETE")
+    put(cloud, stacks.physical("told", "Handle"), {"Status": "FAILURE", "UniqueId": "x", "Reason": "broke"})
+    assert stacks.arrived("told") == "ROLLBACK_COMPLETE"
+    assert any(reason == "WaitCondition received failed message: 'broke' for uniqueId: x" for _, _, reason in stacks.events("told"))
+    assert stacks.create("mute", waiting(timeout="0")) == "ROLLBACK_COMPLETE"
+    assert any("Received 0 conditions when expecting 1" in reason for _, _, reason in stacks.events("mute"))
+
+
+def test_an_address_is_good_for_itself_only(cloud: InProcessCloud, stacks: Stacks) -> None:
+    stacks.api.create_stack(StackName="forged", TemplateBody=json.dumps(waiting()))
+    stacks.reached("forged", "Handle", "CREATE_COMPLETE")
+    address = stacks.physical("forged", "Handle")
+    signal = {"Status": "SUCCESS", "UniqueId": "x"}
+    assert put(cloud, address.replace("/Handle/", "/Other/"), signal) == 403
+    assert put(cloud, address[:-1] + ("0" if address[-1] != "0" else "1"), signal) == 403
+    stacks.api.delete_stack(StackName="forged")
+
+
+class Provider:
+    """A custom resource's provider: reads requests from a queue behind the topic and answers them."""
+
+    def __init__(self, cloud: InProcessCloud, door: Door) -> None:
+        self._cloud = cloud
+        self._sqs = door.client("sqs")
+        sns = door.client("sns")
+        self.topic = sns.create_topic(Name="provider")["TopicArn"]
+        self._queue = self._sqs.create_queue(QueueName="requests")["QueueUrl"]
+        arn = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        allow = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+        self._sqs.set_queue_attributes(QueueUrl=self._queue, Attributes={"Policy": policy})
+        sns.subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=arn)
+
+    def request(self) -> dict[str, Any]:
+        message = until(lambda: self._sqs.receive_message(QueueUrl=self._queue).get("Messages"), what="a request")[0]
+        self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
+        found: dict[str, Any] = json.loads(json.loads(message["Body"])["Message"])
+        return found
+
+    def answer(self, request: dict[str, Any], status: str = "SUCCESS", **more: Any) -> None:
+        told = {"Status": status, **{name: request[name] for name in ("StackId", "RequestId", "LogicalResourceId")}, **more}
+        assert put(self._cloud, request["ResponseURL"], told) == 200
+
+
+def custom(topic: str, **properties: Any) -> dict[str, Any]:
+    made = template(Thing={"Type": "Custom::Thing", "Properties": {"ServiceToken": topic, **properties}})
+    return made | {"Outputs": {"Word": {"Value": {"Fn::GetAtt": ["Thing", "Word"]}}}}
+
+
+def test_a_custom_resource_is_made_replaced_and_deleted_by_its_provider(cloud: InProcessCloud, door: Door, stacks: Stacks) -> None:
+    provider = Provider(cloud, door)
+    stacks.api.create_stack(StackName="custom", TemplateBody=json.dumps(custom(provider.topic, Size=3, On=True)))
+    request = provider.request()
+    assert (request["RequestType"], request["ResourceType"], request["LogicalResourceId"]) == ("Create", "Custom::Thing", "Thing")
+    assert request["ResourceProperties"] == {"ServiceToken": provider.topic, "Size": "3", "On": "true"}
+    provider.answer(request, PhysicalResourceId="thing-1", Data={"Word": "hello"})
+    assert stacks.arrived("custom") == "CREATE_COMPLETE" and stacks.physical("custom", "Thing") == "thing-1"
+    assert stacks.describe("custom")["Outputs"][0]["OutputValue"] == "hello"
+
+    stacks.api.update_stack(StackName="custom", TemplateBody=json.dumps(custom(provider.topic, Size=4)))
+    request = provider.request()
+    assert (request["RequestType"], request["PhysicalResourceId"]) == ("Update", "thing-1")
+    assert request["OldResourceProperties"]["Size"] == "3" and request["ResourceProperties"]["Size"] == "4"
+    provider.answer(request, PhysicalResourceId="thing-2", Data={"Word": "again"})
+    request = provider.request()
+    assert (request["RequestType"], request["PhysicalResourceId"]) == ("Delete", "thing-1")
+    provider.answer(request, PhysicalResourceId="thing-1")
+    assert stacks.arrived("custom") == "UPDATE_COMPLETE" and stacks.physical("custom", "Thing") == "thing-2"
+
+    arn = stacks.describe("custom")["StackId"]
+    stacks.api.delete_stack(StackName="custom")
+    request = provider.request()
+    assert (request["RequestType"], request["PhysicalResourceId"]) == ("Delete", "thing-2")
+    provider.answer(request, PhysicalResourceId="thing-2")
+    assert stacks.arrived(arn) == "DELETE_COMPLETE"
+
+
+def test_a_custom_resource_fails_in_its_providers_words(cloud: InProcessCloud, door: Door, stacks: Stacks) -> None:
+    provider = Provider(cloud, door)
+    stacks.api.create_stack(StackName="sorry", TemplateBody=json.dumps(custom(provider.topic)))
+    request = provider.request()
+    provider.answer(request, "FAILED", Reason="no room", PhysicalResourceId="thing")
+    deletion = provider.request()
+    assert deletion["RequestType"] == "Delete"
+    provider.answer(deletion, PhysicalResourceId="thing")
+    assert stacks.arrived("sorry") == "ROLLBACK_COMPLETE"
+    said = f"Received response status [FAILED] from custom resource. Message returned: no room (RequestId: {request['RequestId']})"
+    assert ("Thing", "CREATE_FAILED", said) in stacks.events("sorry")
+
+
+def test_a_custom_resource_behind_a_function_fails_by_name(stacks: Stacks) -> None:
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:provider"
+    assert stacks.create("function", custom(arn)) == "ROLLBACK_COMPLETE"
+    assert any("does not run Lambda functions yet" in reason for _, _, reason in stacks.events("function"))
+
+
+# -- nested stacks ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def keep(door: Door) -> Any:
+    """Put a template into S3; its address."""
+    s3 = door.client("s3")
+    s3.create_bucket(Bucket="templates")
+
+    def put_template(name: str, body: dict[str, Any]) -> str:
+        s3.put_object(Bucket="templates", Key=name, Body=json.dumps(body).encode())
+        return f"{BUCKET}/{name}"
+
+    return put_template
+
+
+def child(days: int, **more: Any) -> dict[str, Any]:
+    return {
+        "Parameters": {"Name": {"Type": "String"}},
+        "Resources": {
+            "Group": {"Type": GROUP, "Properties": {"LogGroupName": {"Ref": "Name"}, "RetentionInDays": days}},
+            **more,
+        },
+        "Outputs": {"Arn": {"Value": {"Fn::GetAtt": ["Group", "Arn"]}}},
+    }
+
+
+def parent(url: str, **more: Any) -> dict[str, Any]:
+    nested = {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": url, "Parameters": {"Name": "inner"}}}
+    return template(Child=nested, **more) | {"Outputs": {"Arn": {"Value": {"Fn::GetAtt": ["Child", "Outputs.Arn"]}}}}
+
+
+def test_a_nested_stack_lives_and_changes_with_its_parent(door: Door, stacks: Stacks, keep: Any) -> None:
+    logs = door.client("logs")
+    body = parent(keep("child", child(1)))
+    assert stacks.create("outer", body) == "CREATE_COMPLETE"
+    assert stacks.describe("outer")["Outputs"][0]["OutputValue"].endswith(":log-group:inner:*")
+    inner = stacks.physical("outer", "Child")
+    shown = stacks.describe(inner)
+    assert shown["StackName"].startswith("outer-Child-") and shown["ParentId"] == shown["RootId"] == stacks.describe("outer")["StackId"]
+    keep("child", child(3))
+    assert (
+        stacks.update("outer", body | {"Description": "again", "Parameters": {"P": {"Type": "String", "Default": "x"}}})
+        == "UPDATE_COMPLETE"
+    )
+    assert logs.describe_log_groups()["logGroups"][0]["retentionInDays"] == 3
+    with pytest.raises(ClientError, match="nested stack"):
+        stacks.api.update_termination_protection(StackName=inner, EnableTerminationProtection=True)
+    assert stacks.delete("outer") == "DELETE_COMPLETE"
+    assert logs.describe_log_groups()["logGroups"] == [] and stacks.describe(inner)["StackStatus"] == "DELETE_COMPLETE"
+
+
+def test_a_child_that_fails_fails_its_parent(door: Door, stacks: Stacks, keep: Any) -> None:
+    broken = child(1, Bad={"Type": GROUP, "DependsOn": "Group", "Properties": {"Nonsense": 1}})
+    assert stacks.create("outer", parent(keep("child", broken))) == "ROLLBACK_COMPLETE"
+    reason = next(reason for logical, status, reason in stacks.events("outer") if (logical, status) == ("Child", "CREATE_FAILED"))
+    assert reason.startswith("Embedded stack arn:aws:cloudformation:") and "was not successfully created" in reason
+    assert door.client("logs").describe_log_groups()["logGroups"] == []
+
+
+def test_a_child_is_turned_back_with_its_parent(door: Door, stacks: Stacks, keep: Any) -> None:
+    body = parent(keep("child", child(1)))
+    stacks.create("outer", body)
+    keep("child", child(3))
+    bad = {"Type": GROUP, "DependsOn": "Child", "Properties": {"Nonsense": 1}}
+    assert stacks.update("outer", parent(f"{BUCKET}/child", Bad=bad)) == "UPDATE_ROLLBACK_COMPLETE"
+    assert door.client("logs").describe_log_groups()["logGroups"][0]["retentionInDays"] == 1
