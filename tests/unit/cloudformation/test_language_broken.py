@@ -201,10 +201,10 @@ RESOURCES = [
     row("a circle of two", "Resources: {A: {Type: AWS::SNS::Topic, DependsOn: B}, B: {Type: AWS::SNS::Topic, DependsOn: A}}", "Circular dependency between resources: [A, B]"),
     row("a circle of one", properties("!Ref B"), "Circular dependency between resources: [B]"),
     row(
-        "two circles and a bystander",
+        "two circles and what needs them",
         "Resources: {X: {Type: AWS::SNS::Topic, DependsOn: A}, A: {Type: AWS::SNS::Topic, Properties: {a: !GetAtt B.Arn}}, "
         "B: {Type: AWS::SNS::Topic, Properties: {a: !Sub '${A}'}}, C: {Type: AWS::SNS::Topic, DependsOn: C}}",
-        "Circular dependency between resources: [A, B, C]",
+        "Circular dependency between resources: [X, A, B, C]",
     ),
 ]  # fmt: skip
 REFERENCES = [
@@ -311,13 +311,13 @@ PARAMETERS = [
     row("a default that is no number", parameter("{Type: Number, Default: x}"), "Parameter 'P' must be a number."),
 ]  # fmt: skip
 RULES = [
-    row("a rule that does not hold", parameter("{Type: String, Default: prod}") + "Rules: {R: {Assertions: [{Assert: !Not [!Equals [!Ref P, prod]], AssertDescription: not in production}]}}", "Template error: rule R failed: not in production"),
+    row("a rule that does not hold", parameter("{Type: String, Default: prod}") + "Rules: {R: {Assertions: [{Assert: !Not [!Equals [!Ref P, prod]], AssertDescription: not in production}]}}", "Rule R failed: not in production"),
     row("a rule without assertions", BUCKET + "Rules: {R: {RuleCondition: !Equals [a, b]}}", FORMAT + "Rule R must have at least one assertion."),
     row("a rule over a resource", BUCKET + "Rules: {R: {Assertions: [{Assert: !Equals [!Ref B, a]}]}}", FORMAT + "Unresolved dependencies [B]. Cannot reference resources in the Rules block of the template"),
 ]  # fmt: skip
 LOOPS = [
     row("a loop without a body", "Transform: AWS::LanguageExtensions\nResources: {'Fn::ForEach::L': [X, [a]]}", "Transform AWS::LanguageExtensions failed with: Fn::ForEach::L layout is incorrect"),
-    row("a loop that makes one key twice", "Transform: AWS::LanguageExtensions\nResources: {'Fn::ForEach::L': [X, [a, b], {Same: {Type: AWS::SNS::Topic}}]}", "Transform AWS::LanguageExtensions failed with: Fn::ForEach::L makes the key Same more than once"),
+    row("a loop that makes one key twice", "Transform: AWS::LanguageExtensions\nResources: {'Fn::ForEach::L': [X, [a, b], {Same: {Type: AWS::SNS::Topic}}]}", "Transform AWS::LanguageExtensions failed with: Duplicate key 'Same' when merging keys to parent object in Fn::ForEach"),
     row("a loop over a text", "Transform: AWS::LanguageExtensions\nResources: {'Fn::ForEach::L': [X, !Ref 'AWS::Region', {'T${X}': {Type: AWS::SNS::Topic}}]}", "Transform AWS::LanguageExtensions failed with: Fn::ForEach::L could not be resolved to a list"),
     row("a loop that makes a bad id", "Transform: AWS::LanguageExtensions\nResources: {'Fn::ForEach::L': [X, [a-b], {'T${X}': {Type: AWS::SNS::Topic}}]}", FORMAT + "Resource name Ta-b is non alphanumeric."),
 ]  # fmt: skip

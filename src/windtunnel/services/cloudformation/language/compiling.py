@@ -82,18 +82,26 @@ def _call(name: str, argument: Any, outermost: bool) -> Node:
     return replaced
 
 
+def _is_itself(child: Any, kind: type, outermost: bool) -> bool:
+    """Whether a scalar is its own value in every scope: asked before a scalar is compiled, because most of a template is scalars."""
+    if kind is str:
+        return not outermost or DYNAMIC not in child
+    return kind is not dict and kind is not list
+
+
 def _map(node: dict[str, Any], outermost: bool) -> Node:
     changing: list[tuple[str, Compiled]] = []
     base: dict[str, Any] | None = None
     for key, child in node.items():
+        if _is_itself(child, type(child), outermost):
+            continue
         result = compile_node(child, outermost)
-        if isinstance(result, Constant):
-            if result.value is not child:
-                base = dict(node) if base is None else base
-                base[key] = result.value
-        else:
+        if not isinstance(result, Constant):
             changing.append((key, result))
-    fixed = _without_no_value(node if base is None else base)
+        elif result.value is not child:
+            base = dict(node) if base is None else base
+            base[key] = result.value
+    fixed = node if base is None else {key: value for key, value in base.items() if value is not NO_VALUE}
     if not changing:
         return Constant(fixed)
 
@@ -110,24 +118,25 @@ def _map(node: dict[str, Any], outermost: bool) -> Node:
     return run
 
 
-def _without_no_value(node: dict[str, Any]) -> dict[str, Any]:
-    if any(value is NO_VALUE for value in node.values()):
-        return {key: value for key, value in node.items() if value is not NO_VALUE}
-    return node
-
-
 def _list(node: list[Any], outermost: bool) -> Node:
-    children = [compile_node(child, outermost) for child in node]
-    changing = [(index, child) for index, child in enumerate(children) if not isinstance(child, Constant)]
-    values = [child.value if isinstance(child, Constant) else None for child in children]
-    gone = any(value is NO_VALUE for value in values)
+    changing: list[tuple[int, Compiled]] = []
+    base: list[Any] | None = None
+    for index, child in enumerate(node):
+        if _is_itself(child, type(child), outermost):
+            continue
+        result = compile_node(child, outermost)
+        if not isinstance(result, Constant):
+            changing.append((index, result))
+        elif result.value is not child:
+            base = list(node) if base is None else base
+            base[index] = result.value
+    fixed = node if base is None else base
+    gone = base is not None and any(value is NO_VALUE for value in base)
     if not changing:
-        if gone:
-            return Constant([value for value in values if value is not NO_VALUE])
-        return Constant(node if all(a is b for a, b in zip(values, node, strict=True)) else values)
+        return Constant([value for value in fixed if value is not NO_VALUE] if gone else fixed)
 
     def run(scope: Scope) -> list[Any]:
-        items = values.copy()
+        items = fixed.copy()
         removed = gone
         for index, value_of in changing:
             value = value_of(scope)

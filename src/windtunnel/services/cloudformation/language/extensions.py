@@ -100,7 +100,7 @@ class Unroller:
                 changed = True
                 for made, value in self._loop(key, child, level + 1):
                     if made in result or (made in node and not made.startswith(FOR_EACH)):
-                        raise failed(f"{key} makes the key {made} more than once")
+                        raise failed(f"Duplicate key '{made}' when merging keys to parent object in Fn::ForEach")
                     result[made] = value
             else:
                 result[key] = self.unrolled(child, level) if isinstance(child, dict | list) else child

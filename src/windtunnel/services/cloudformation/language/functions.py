@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, Final
 
 from windtunnel.services.cloudformation.language.errors import TemplateError
@@ -27,6 +28,7 @@ VALUES = frozenset(LISTED) - BOOLEAN - RULES_ONLY - {CONDITION} | BY_EXTENSION
 KNOWN = VALUES | BOOLEAN
 
 SUB_NAMES = "variable names in Fn::Sub syntax must contain only alphanumeric characters, underscores, periods, and colons"
+REMEMBERED = 200
 VARIABLE = re.compile(r"\$\{([^}]*)\}")
 VARIABLE_NAME = re.compile(r"[A-Za-z0-9_.:]+")
 KEY_NAME = re.compile(r"[A-Za-z0-9_]+")
@@ -53,7 +55,12 @@ def unsupported(name: str) -> TemplateError:
 
 
 def sub_parts(text: str) -> list[tuple[str, str | None]]:
-    """The text of a `Fn::Sub` as (literal text, the variable that follows it), in order; `${!x}` is the literal `${x}`."""
+    """The text of a `Fn::Sub` as (literal text, the variable that follows it), in order; `${!x}` is the literal `${x}`. Nobody changes it:
+    that of a short text is remembered, for it is asked for when a template is checked, ordered and resolved."""
+    return _remembered(text) if len(text) <= REMEMBERED else _sub_parts(text)
+
+
+def _sub_parts(text: str) -> list[tuple[str, str | None]]:
     parts: list[tuple[str, str | None]] = []
     literal, position = "", 0
     for match in VARIABLE.finditer(text):
@@ -69,3 +76,6 @@ def sub_parts(text: str) -> list[tuple[str, str | None]]:
         literal = ""
     parts.append((literal + text[position:], None))
     return parts
+
+
+_remembered = lru_cache(maxsize=4096)(_sub_parts)

@@ -7,7 +7,7 @@ from typing import Any
 
 from windtunnel.services.cloudformation.language.errors import TemplateError
 from windtunnel.services.cloudformation.language.functions import format_error
-from windtunnel.services.cloudformation.language.uses import uses
+from windtunnel.services.cloudformation.language.uses import Uses, uses
 
 LOOKED_AT = ("Properties", "Metadata", "CreationPolicy", "UpdatePolicy", "DeletionPolicy", "UpdateReplacePolicy")
 """The parts of a resource from which dependencies come."""
@@ -83,49 +83,47 @@ def explicit(resource: dict[str, Any]) -> list[str]:
 
 
 def refuse_circles(needs: Mapping[str, Iterable[str]]) -> None:
-    """TemplateError that names the members of the circles, in the order of the mapping."""
+    """TemplateError that names what cannot be ordered, in the order of the mapping: the circles, and, as on AWS, what needs them."""
     left = circles(needs)
     if left:
         raise TemplateError(f"Circular dependency between resources: [{', '.join(left)}]")
 
 
 def circles(needs: Mapping[str, Iterable[str]]) -> list[str]:
-    """What is left when everything is taken away, again and again, that needs nothing or that nothing needs."""
-    forward = {name: set(others) for name, others in needs.items()}
-    backward: dict[str, set[str]] = {name: set() for name in needs}
-    for name, others in forward.items():
+    """What is left when everything is taken away, again and again, that needs nothing more."""
+    waits = {name: set(others) for name, others in needs.items()}
+    needed_by: dict[str, list[str]] = {name: [] for name in needs}
+    for name, others in waits.items():
         for other in others:
-            backward[other].add(name)
-    _pruned(forward, backward)
-    _pruned(backward, forward)
-    return [name for name in needs if name in forward]
-
-
-def _pruned(forward: dict[str, set[str]], backward: dict[str, set[str]]) -> None:
-    ready = [name for name, others in forward.items() if not others]
+            needed_by[other].append(name)
+    ready = [name for name, others in waits.items() if not others]
     while ready:
-        name = ready.pop()
-        del forward[name]
-        for other in backward.pop(name):
-            if other in forward:
-                forward[other].discard(name)
-                if not forward[other]:
-                    ready.append(other)
+        done = ready.pop()
+        del waits[done]
+        for name in needed_by[done]:
+            waits[name].discard(done)
+            if not waits[name]:
+                ready.append(name)
+    return [name for name in needs if name in waits]
 
 
-def certain(template: dict[str, Any]) -> dict[str, list[str]]:
-    """The dependencies that hold whatever the parameters are: of resources without a condition, outside every `Fn::If`."""
+def certain(template: dict[str, Any], used: Mapping[str, Iterable[Uses]]) -> dict[str, list[str]]:
+    """The dependencies that hold whatever the parameters are: of resources without a condition, outside every `Fn::If`. `used`: what the
+    parts of each resource refer to."""
     resources: dict[str, Any] = template["Resources"]
     sure = {name for name, resource in resources.items() if "Condition" not in resource}
     needs: dict[str, list[str]] = {}
     for name in resources:
-        if name in sure:
-            parts = [resources[name][part] for part in LOOKED_AT if part in resources[name]]
-            used = uses(parts)
-            if used.conditions:
-                used = uses(_without_choices(parts))
-            found = dict.fromkeys([*used.names, *(owner for owner, _ in used.attributes), *explicit(resources[name])])
-            needs[name] = [other for other in found if other in sure]
+        if name not in sure:
+            continue
+        found = dict.fromkeys(explicit(resources[name]))
+        parts = used[name]
+        if any(part.conditions for part in parts):
+            parts = [uses([_without_choices(resources[name][part]) for part in LOOKED_AT if part in resources[name]])]
+        for part in parts:
+            found.update(part.names)
+            found.update((owner, None) for owner, _ in part.attributes)
+        needs[name] = [other for other in found if other in sure]
     return needs
 
 

@@ -21,15 +21,15 @@ def names_of(template: dict[str, Any], section: str) -> dict[str, Any]:
     return template.get(section) or {}
 
 
-def check_references(template: dict[str, Any]) -> None:
-    """TemplateError for the first function or reference that is wrong, in Resources and in Outputs."""
+def check_references(template: dict[str, Any]) -> dict[str, list[Uses]]:
+    """What each resource refers to. TemplateError for the first function or reference that is wrong, in Resources and in Outputs."""
     parameters, resources = names_of(template, "Parameters"), names_of(template, "Resources")
     missing: dict[str, None] = {}
-    for resource in resources.values():
+    found: dict[str, list[Uses]] = {}
+    for name, resource in resources.items():
         _condition_exists(template, resource)
-        for part in RESOLVED:
-            if part in resource:
-                _part(template, resource[part], missing, parameters, resources)
+        parts = (resource[part] for part in RESOLVED if part in resource)
+        found[name] = [_part(template, part, missing, parameters, resources) for part in parts]
         for other in explicit(resource):
             if other not in resources:
                 missing[other] = None
@@ -42,6 +42,7 @@ def check_references(template: dict[str, Any]) -> None:
             _export(template, output["Export"], missing, parameters, resources)
     if missing:
         raise TemplateError(f"Unresolved resource dependencies [{', '.join(missing)}] in the Outputs block of the template")
+    return found
 
 
 def _condition_exists(template: dict[str, Any], part: dict[str, Any]) -> None:
@@ -50,11 +51,7 @@ def _condition_exists(template: dict[str, Any], part: dict[str, Any]) -> None:
         raise format_error(f"Condition {condition}  is not defined.")
 
 
-def _part(
-    template: dict[str, Any], node: Any, missing: dict[str, None], parameters: Collection[str], resources: Collection[str]
-) -> Uses | None:
-    if not isinstance(node, dict | list):
-        return None
+def _part(template: dict[str, Any], node: Any, missing: dict[str, None], parameters: Collection[str], resources: Collection[str]) -> Uses:
     used = uses(node)
     if used.test:
         raise template_error(f"{used.test} cannot be partially collapsed")

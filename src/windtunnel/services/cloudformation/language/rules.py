@@ -51,7 +51,7 @@ def broken_rules(template: dict[str, Any], parameters: Mapping[str, Any], env: E
         for assertion in rule["Assertions"]:
             if not compile_rule(assertion["Assert"], known)(scope):
                 said = assertion.get("AssertDescription", f"the assertion of rule {name} is not met")
-                return f"Template error: rule {name} failed: {said}"
+                return f"Rule {name} failed: {said}"
     return None
 
 

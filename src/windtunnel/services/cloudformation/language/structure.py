@@ -50,8 +50,8 @@ def check(template: dict[str, Any], *, known_types: Callable[[str], bool]) -> No
     _outputs(template)
     check_rules(template, parameters)
     _unique_names(template)
-    check_references(template)
-    graph.refuse_circles(graph.certain(template))
+    used = check_references(template)
+    graph.refuse_circles(graph.certain(template, used))
 
 
 def _sections(template: dict[str, Any], later: bool) -> None:

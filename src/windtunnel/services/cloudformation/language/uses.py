@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -11,9 +10,6 @@ import msgspec
 from windtunnel.services.cloudformation.language import shapes
 from windtunnel.services.cloudformation.language.environment import PSEUDO_PARAMETERS
 from windtunnel.services.cloudformation.language.functions import BOOLEAN, REF, RULES_ONLY, sub_parts, unsupported
-
-REMEMBERED = 200
-"""The longest text of a `Fn::Sub` whose variables are remembered."""
 
 
 class Uses(msgspec.Struct):
@@ -105,8 +101,8 @@ def _get_att(argument: Any, found: Uses, conditions: Known) -> None:
 def _sub(argument: Any, found: Uses, conditions: Known) -> None:
     text, own = shapes.sub(argument)
     if "${" in text:
-        for variable in _remembered(text) if len(text) <= REMEMBERED else _variables(text):
-            if variable in own:
+        for _, variable in sub_parts(text):
+            if variable is None or variable in own or variable in PSEUDO_PARAMETERS:
                 continue
             resource, dot, attribute = variable.partition(".")
             if dot:
@@ -115,14 +111,6 @@ def _sub(argument: Any, found: Uses, conditions: Known) -> None:
                 found.names[variable] = None
     if own:
         _walk(own, found, conditions)
-
-
-def _variables(text: str) -> tuple[str, ...]:
-    """The variables of a text that are no pseudo parameters."""
-    return tuple(name for _, name in sub_parts(text) if name is not None and name not in PSEUDO_PARAMETERS)
-
-
-_remembered = lru_cache(maxsize=4096)(_variables)
 
 
 def _if(argument: Any, found: Uses, conditions: Known) -> None:
