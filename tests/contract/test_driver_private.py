@@ -298,6 +298,37 @@ def test_without_leave_to_go_out_only_names_are_asked_for(runc_lab: Machine) -> 
     assert asks(runc_lab, guest, str(page.ip))
 
 
+SENDS = """
+import socket, struct, sys
+source, target = (socket.inet_aton(address) for address in sys.argv[1:])
+udp = struct.pack("!HHHH", 9999, 9999, 8, 0)
+head = struct.pack("!BBHHHBBH", 0x45, 0, 28, 1, 0, 64, 17, 0) + source + target
+with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
+    raw.sendto(head + udp, (sys.argv[2], 0))
+"""
+HEARS = """
+import socket
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as heard:
+    heard.bind(("", 9999))
+    print("ready", flush=True)
+    while True:
+        print(heard.recvfrom(99)[1][0], flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_nobody_speaks_for_another(runc_lab: Machine) -> None:
+    """Root inside may forge what it sends; only what has its own address comes out of its cable."""
+    spec = SandboxSpec(id="ear", image="stock", argv=("python3", "-c", HEARS), private=place("10.0.0.5", ingress=EVERYBODY))
+    ear = runc_lab.driver.start(spec, "first")
+    runc_lab.wait_output(ear, b"ready")
+    mouth = runc_lab.sh("mouth", "sleep 1000", private=place("10.0.0.6"))
+    for source in ("10.0.0.7", "10.0.0.6"):
+        assert runc_lab.driver.exec(mouth, ("python3", "-c", SENDS, source, "10.0.0.5")).code == 0
+    runc_lab.wait_output(ear, b"10.0.0.6")
+    assert b"10.0.0.7" not in runc_lab.output(ear)
+
+
 @pytest.mark.slow
 def test_a_guest_cannot_take_its_wall_down(runc_lab: Machine) -> None:
     handle = runc_lab.sh("one", "sleep 1000", private=place("10.0.0.5"))

@@ -10,6 +10,7 @@ bridge, ports and all: there is nothing to clean up and no name to leak.
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import os
 import socket
@@ -18,6 +19,8 @@ import subprocess
 import threading
 from collections.abc import Callable
 from typing import TypeVar
+
+import msgspec
 
 from windtunnel.compute import tools
 from windtunnel.compute.driver import PrivateNetwork, SandboxError
@@ -29,6 +32,19 @@ MTU = 9001
 """As on AWS; what leaves by `outside` is bounded by that cable."""
 _TABLE = 119
 _BRIDGE = "vpc"
+_GUARD = """table bridge guard {
+  set members {
+    type ifname . ether_addr . ipv4_addr
+  }
+  chain come {
+    type filter hook prerouting priority -300
+    policy drop
+    iifname . ether saddr . ip saddr @members accept
+    iifname . ether saddr . arp saddr ip @members accept
+  }
+}
+"""
+"""Nobody speaks for another: rules name groups by the addresses of their members. A cable's name is used once, so one that is gone does no harm."""
 _ARP = 0x0806
 _PUBLIC_LABEL = f"{OUTSIDE}:pub"
 
@@ -72,8 +88,13 @@ class PrivateNetworks:
 
 def link_batch(port: str, private: PrivateNetwork) -> str:
     """For `ip -batch`, in the network's namespace: a cable from its bridge into the namespace of process @PID@."""
-    mac = f"address {private.mac} " if private.mac else ""
-    return f"link add {port} mtu {MTU} type veth peer name {INSIDE} mtu {MTU} {mac}netns @PID@\nlink set {port} master {_BRIDGE} up\n"
+    peer = f"peer name {INSIDE} mtu {MTU} address {private.mac} netns @PID@"
+    return f"link add {port} mtu {MTU} type veth {peer}\nlink set {port} master {_BRIDGE} up\n"
+
+
+def member(port: str, private: PrivateNetwork) -> str:
+    """For `nft -f`, in the network's namespace: what may come out of that cable."""
+    return f'add element bridge guard members {{ "{port}" . {private.mac} . {private.ip} }}\n'
 
 
 def guest_batch(private: PrivateNetwork, own: str, outside: ipaddress.IPv4Network) -> str:
@@ -159,8 +180,16 @@ def _make() -> int:
 
 
 def _furnish() -> None:
-    """A bridge, and no IP at all: not even answers to who asks for an address of its own."""
+    """A bridge with a guard, and no IP at all: not even answers to who asks for an address of its own."""
     for path, value in {"ipv4/ip_forward": "0", "ipv4/conf/default/arp_ignore": "8", "ipv6/conf/default/disable_ipv6": "1"}.items():
         with open(f"/proc/sys/net/{path}", "w") as setting:
             setting.write(value)
     tools.run(["ip", "-batch", "-"], f"link add {_BRIDGE} type bridge forward_delay 0 mcast_snooping 0\nlink set {_BRIDGE} mtu {MTU} up\n")
+    tools.run(["nft", "-f", "-"], _GUARD)
+
+
+def with_mac(private: PrivateNetwork, sandbox_id: str) -> PrivateNetwork:
+    if private.mac:
+        return private
+    digest = hashlib.sha256(f"{private.network}/{sandbox_id}".encode()).hexdigest()
+    return msgspec.structs.replace(private, mac="02:" + ":".join(digest[at : at + 2] for at in range(0, 10, 2)))

@@ -39,7 +39,7 @@ from windtunnel.compute.driver import (
     check_wall,
 )
 from windtunnel.compute.network import Network, guest_batch, guest_rules, link_batch
-from windtunnel.compute.private import SETTINGS, PrivateNetworks, announce, public_batch, within
+from windtunnel.compute.private import SETTINGS, PrivateNetworks, announce, member, public_batch, with_mac, within
 from windtunnel.compute.private import guest_batch as private_guest_batch
 from windtunnel.compute.private import link_batch as private_link_batch
 from windtunnel.compute.shim import inside, messages
@@ -163,15 +163,17 @@ class RuncDriver(SupervisedDriver):
                 "guest": guest_batch(ip, network.prefixlen, self._network.gateway),
                 "rules": rules,
             }
-        wall = wall_rules(spec.private.wall, ip, spec.private.ip, self._network.name_servers())
+        private = with_mac(spec.private, spec.id)
+        wall = wall_rules(private.wall, ip, private.ip, self._network.name_servers())
         (boot.path / "wall").write_text(wall)
         return {
             "veth": veth,
             "link": link_batch(self._network.bridge, veth, self._network.mtu, OUTSIDE),
-            "guest": guest_batch(None, 0, "") + private_guest_batch(spec.private, ip, network),
+            "guest": guest_batch(None, 0, "") + private_guest_batch(private, ip, network),
             "rules": rules + wall,
-            "private": {"network": spec.private.network, "ip": spec.private.ip},
-            "private_link": private_link_batch(veth, spec.private),
+            "private": {"network": private.network, "ip": private.ip},
+            "private_link": private_link_batch(veth, private),
+            "private_member": member(veth, private),
             "settings": {f"ipv4/conf/{which}/{name}": value for name, value in SETTINGS.items() for which in ("all", "default")},
         }
 

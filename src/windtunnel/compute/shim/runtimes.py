@@ -126,16 +126,17 @@ class Runc:
             for path, value in network.get("settings", {}).items():
                 with open(f"/proc/sys/net/{path}", "w") as setting:
                     setting.write(value)
-            wiring = None
+            wiring: list[tuple[list[str], tuple[int, int]]] = []
             if self._switch >= 0:
                 setns(self._switch, CLONE_NEWNET)
-                wiring = runner.start(addresses, network["private_link"].replace("@PID@", str(self._pid)))
+                wiring.append((addresses, runner.start(addresses, network["private_link"].replace("@PID@", str(self._pid)))))
+                wiring.append((rules, runner.start(rules, network["private_member"])))
             if network["link"]:
                 setns(host, CLONE_NEWNET)
                 runner.run(addresses, network["link"].replace("@PID@", str(self._pid)))
                 setns(guest, CLONE_NEWNET)
-            if wiring is not None:
-                runner.finish(addresses, *wiring)
+            for argv, started in wiring:
+                runner.finish(argv, *started)
             runner.run(addresses, network["guest"])
             runner.finish(rules, *filtering)
         finally:
