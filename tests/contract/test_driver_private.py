@@ -27,8 +27,8 @@ def place(ip: str, network: str = "vpc-1", **wall: object) -> PrivateNetwork:
     return PrivateNetwork(network=network, ip=ip, prefix=24, routes=("10.0.0.0/16",), wall=Wall(**walls))  # type: ignore[arg-type]
 
 
-def serve(lab: Machine, sandbox_id: str, private: PrivateNetwork, **more: object) -> Handle:
-    handle = lab.sh(sandbox_id, SERVES, private=private, **more)
+def serve(lab: Machine, sandbox_id: str, private: PrivateNetwork, token: str = "first", **more: object) -> Handle:
+    handle = lab.sh(sandbox_id, SERVES, token, private=private, **more)
     lab.wait_output(handle, b"ready")
     assert lab.driver.exec(handle, ("sh", "-c", "until curl -s -o /dev/null http://127.0.0.1:8000/; do sleep 0.05; done")).code == 0
     return handle
@@ -376,6 +376,17 @@ def test_a_boot_on_the_same_disk_is_in_its_network_again(runc_lab: Machine) -> N
     second = runc_lab.sh("one", "ip -4 -o addr show dev eth0 | grep -o 10.0.4.8/24", token="second", private=place("10.0.4.8"), keep=True)
     runc_lab.exited(second)
     assert (runc_lab.output(first), runc_lab.output(second)) == (b"10.0.0.5/24\n", b"10.0.4.8/24\n")
+
+
+@pytest.mark.slow
+def test_the_host_reaches_a_next_boot_at_once(runc_lab: Machine) -> None:
+    """It remembers the hardware address of the last boot, and this one has sent it nothing yet."""
+    own = runc_lab.driver.reserve_address("one")
+    runc_lab.sh("bystander", "sleep 1000")  # without it the bridge would be down between the boots, and the host would forget
+    for token, ip in (("first", "10.0.0.5"), ("second", "10.0.0.6")):
+        handle = serve(runc_lab, "one", place(ip, ingress=EVERYBODY, public=own, outbound=False), token=token, keep=True)
+        assert host_asks(own)
+        runc_lab.driver.stop(handle, 0)
 
 
 @pytest.mark.slow

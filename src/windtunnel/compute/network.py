@@ -182,9 +182,12 @@ class Network:
         return None
 
 
-def link_batch(bridge: str, veth: str, mtu: int, name: str = "eth0") -> str:
-    """For `ip -batch`, on the host: a cable from the bridge into the network namespace of process @PID@, where it ends as `name`."""
-    return f"link add {veth} mtu {mtu} type veth peer name {name} mtu {mtu} netns @PID@\nlink set {veth} master {bridge} up\n"
+def link_batch(bridge: str, veth: str, mtu: int, ip: str, name: str = "eth0") -> str:
+    """For `ip -batch`, on the host: a cable from the bridge into the network namespace of process @PID@, where it ends as `name`.
+
+    Its hardware address follows from the IP address: the host remembers it over a reboot, and would ask the last boot's for half a minute."""
+    mac = "02:77:" + ":".join(f"{int(part):02x}" for part in ip.split("."))
+    return f"link add {veth} mtu {mtu} type veth peer name {name} mtu {mtu} address {mac} netns @PID@\nlink set {veth} master {bridge} up\n"
 
 
 def guest_batch(ip: str | None, prefix: int, gateway: str) -> str:

@@ -159,7 +159,7 @@ class RuncDriver(SupervisedDriver):
         if spec.private is None:
             return {
                 "veth": veth,
-                "link": link_batch(self._network.bridge, veth, self._network.mtu),
+                "link": link_batch(self._network.bridge, veth, self._network.mtu, ip),
                 "guest": guest_batch(ip, network.prefixlen, self._network.gateway),
                 "rules": rules,
             }
@@ -168,7 +168,7 @@ class RuncDriver(SupervisedDriver):
         (boot.path / "wall").write_text(wall)
         return {
             "veth": veth,
-            "link": link_batch(self._network.bridge, veth, self._network.mtu, OUTSIDE),
+            "link": link_batch(self._network.bridge, veth, self._network.mtu, ip, OUTSIDE),
             "guest": guest_batch(None, 0, "") + private_guest_batch(private, ip, network),
             "rules": rules + wall,
             "private": {"network": private.network, "ip": private.ip},
