@@ -68,7 +68,7 @@ def _under_way(db: sqlite3.Connection) -> Record:
                 "name": i.get("tags", {}).get("Name", ""),
                 "type": i["type"],
                 "state": i["state"],
-                "ip": i.get("private_ip", ""),
+                "ip": i.get("elastic_ip") or i.get("private_ip" if i.get("public", True) else "vpc_ip", ""),
             }
             for i in _records(db, "ec2.instance")
             if i["state"] != "terminated"

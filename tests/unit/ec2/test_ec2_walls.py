@@ -124,6 +124,60 @@ def test_a_group_in_a_rule_is_its_members_addresses(machine: Machine, cloud: InP
     becomes(machine, server, ingress=())
 
 
+def test_a_prefix_list_in_a_rule_is_its_entries(machine: Machine, cloud: InProcessCloud) -> None:
+    network = Network(cloud)
+    entries = [{"Cidr": "203.0.113.0/24"}]
+    made = cloud.api("ec2", "CreateManagedPrefixList", prefix_list_name="us", max_entries=5, address_family="IPv4", entries=entries)
+    name = made["PrefixList"]["PrefixListId"]
+    network.allow(network.group, IpProtocol="-1", PrefixListIds=[{"PrefixListId": name}])
+    instance = network.instance()
+    becomes(machine, instance, ingress=(Rule(peers=("203.0.113.0/24",)),))
+    more = [{"Cidr": "198.51.100.0/24"}]
+    cloud.api("ec2", "ModifyManagedPrefixList", prefix_list_id=name, current_version=1, add_entries=more)
+    becomes(machine, instance, ingress=(Rule(peers=("198.51.100.0/24", "203.0.113.0/24")),))
+
+
+def test_rules_that_come_and_go_are_built_on_what_runs(machine: Machine, cloud: InProcessCloud) -> None:
+    network = Network(cloud)
+    instance = network.instance()
+    network.allow(network.group, **WEB)
+    becomes(machine, instance, ingress=(Rule(protocol=6, ports=(80, 81)),))
+    cloud.api("ec2", "RevokeSecurityGroupIngress", group_id=network.group, ip_permissions=[WEB])
+    becomes(machine, instance, ingress=())
+    other = network.another("other")
+    network.allow(other, IpProtocol="icmp", FromPort=8, ToPort=-1, IpRanges=[{"CidrIp": "10.0.0.0/8"}])
+    cloud.api("ec2", "ModifyInstanceAttribute", instance_id=instance, groups=[other])
+    becomes(machine, instance, ingress=(Rule(protocol=1, ports=(8, -1), peers=("10.0.0.0/8",)),))
+    cloud.api(
+        "ec2", "RevokeSecurityGroupEgress", group_id=other, ip_permissions=[{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
+    )
+    becomes(machine, instance, egress=())
+
+
+def test_an_elastic_address_is_the_public_one_while_it_is_associated(machine: Machine, cloud: InProcessCloud) -> None:
+    network = Network(cloud)
+    network.way_out()
+    instance = network.instance(public=True)
+    own = machine.world.addresses[instance]
+    held = cloud.api("ec2", "AllocateAddress", domain="vpc")
+    cloud.api("ec2", "AssociateAddress", allocation_id=held["AllocationId"], instance_id=instance)
+    becomes(machine, instance, public=held["PublicIp"])
+    assert machine.world.addresses[held["AllocationId"]] == held["PublicIp"] == described(cloud, instance)["PublicIpAddress"]
+    cloud.api("ec2", "DisassociateAddress", public_ip=held["PublicIp"])
+    becomes(machine, instance, public=own)
+
+
+def test_a_stray_elastic_address_is_given_back_at_the_next_start(machine: Machine) -> None:
+    """A cloud that was killed between the driver's reservation and the commit."""
+    with machine.cloud() as cloud:
+        kept = cloud.api("ec2", "AllocateAddress", domain="vpc")["AllocationId"]
+        running(cloud)
+        cloud.cloud.part("compute").reserve_address("eipalloc-0123456789abcdef0")
+    with machine.cloud():
+        until(lambda: "eipalloc-0123456789abcdef0" not in machine.world.addresses, 10, "the stray is gone")
+        assert kept in machine.world.addresses
+
+
 def test_a_killed_cloud_s_change_is_built_by_the_next(machine: Machine) -> None:
     with machine.cloud() as cloud:
         network = Network(cloud)

@@ -31,8 +31,9 @@ from windtunnel.services.ec2.network.common import (
     tells,
     the,
 )
-from windtunnel.services.ec2.network.model import Resource, SecurityGroupRule
+from windtunnel.services.ec2.network.model import Resource, SecurityGroup, SecurityGroupRule
 from windtunnel.services.ec2.network.surroundings import RouteTable
+from windtunnel.services.ec2.network.touching import touched
 
 
 class Prefix(msgspec.Struct):
@@ -69,6 +70,21 @@ def aws_list_id(scope: Scope, service: str) -> str:
 def aws_lists(scope: Scope) -> dict[str, tuple[str, tuple[str, ...]]]:
     """id -> (name, blocks)."""
     return {aws_list_id(scope, name): (f"com.amazonaws.{scope.region}.{name}", blocks) for name, blocks in AWS_LISTS.items()}
+
+
+def blocks_of(ctx: Context, name: str) -> list[str]:
+    """The networks of version 4 that a list stands for now."""
+    if name in aws_lists(ctx.scope):
+        return list(aws_lists(ctx.scope)[name][1])
+    held = ctx.tx.get(PrefixList, name)
+    return [entry.cidr for entry in held.versions[-1]] if held is not None and held.family == "IPv4" else []
+
+
+def told(ctx: Context, held: PrefixList) -> None:
+    """The groups whose rules name the list let in others now."""
+    groups = {rule.group_id for rule in ctx.tx.scan(SecurityGroupRule) if rule.prefix_list == held.id}
+    for vpc_id in {group.vpc_id for name in groups if (group := ctx.tx.get(SecurityGroup, name)) is not None}:
+        touched(ctx, vpc_id)
 
 
 def exists(ctx: Context, name: str) -> bool:
@@ -283,6 +299,7 @@ def modify_managed_prefix_list(
     if add_entries or remove_entries:
         held.versions = [*held.versions, left]
     ctx.tx.put(held)
+    told(ctx, held)
     return {"PrefixList": list_shape(ctx, held) | {"State": "modify-in-progress"}}
 
 

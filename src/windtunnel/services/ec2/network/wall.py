@@ -14,6 +14,7 @@ from windtunnel.kernel.context import Context
 from windtunnel.services.ec2.model import Instance
 from windtunnel.services.ec2.network.elastic import Address
 from windtunnel.services.ec2.network.model import NetworkInterface, SecurityGroupRule, Subnet, Vpc
+from windtunnel.services.ec2.network.prefixes import blocks_of
 from windtunnel.services.ec2.network.surroundings import AclEntry, InternetGateway, NetworkAcl, RouteTable
 
 PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58}
@@ -57,7 +58,7 @@ def public_of(ctx: Context, instance: Instance, eni: NetworkInterface) -> str | 
     """The address at which the outside may know it: an elastic one before its own."""
     elastic = ctx.tx.find(Address, "interface", eni.id, limit=1)
     if elastic:
-        return elastic[0].public_ip
+        return elastic[0].public_ip if elastic[0].reserved else None
     return instance.private_ip if instance.public and instance.private_ip else None
 
 
@@ -91,14 +92,14 @@ def group_rules(ctx: Context, rules: Iterable[SecurityGroupRule]) -> tuple[Rule,
 
 
 def peers_of(ctx: Context, rule: SecurityGroupRule) -> list[str]:
-    """The networks that a rule names: none for one of version 6, or for a prefix list of AWS's."""
+    """The networks that a rule names: none for one of version 6."""
     if rule.cidr:
         return [rule.cidr]
     if rule.peer:
         tx = ctx.tx if rule.peer_owner in ("", ctx.scope.account) else ctx.tx.within(rule.peer_owner, ctx.scope.region)
         members = tx.find(NetworkInterface, "group", rule.peer)
         return [f"{ip}/32" for eni in members for ip in (eni.private_ip, *eni.secondary_ips)]
-    return []
+    return blocks_of(ctx, rule.prefix_list) if rule.prefix_list else []
 
 
 def number_of(protocol: str) -> int | None:
