@@ -17,7 +17,7 @@ import msgspec
 
 from windtunnel.kernel.errors import AwsError, StoreUnavailable
 from windtunnel.kernel.records import Conflict, LogChunk, Record
-from windtunnel.store import audit, logs, opening
+from windtunnel.store import audit, checkpoints, logs, opening
 from windtunnel.store.opening import index_rows
 from windtunnel.store.queues import QUEUE_SCHEMA, SqliteQueues
 
@@ -230,6 +230,8 @@ def connect(path: Path) -> sqlite3.Connection:
     db.execute("PRAGMA journal_mode=WAL")
     db.execute("PRAGMA synchronous=FULL")
     db.execute("PRAGMA busy_timeout=30000")
+    db.execute(f"PRAGMA wal_autocheckpoint={checkpoints.LAST_RESORT}")
+    db.execute(f"PRAGMA journal_size_limit={checkpoints.KEPT}")
     return db
 
 
@@ -274,6 +276,10 @@ class SqliteStore:
         """The cloud's time when it was last noted (see `note_time`), epoch seconds; 0 in a new store."""
         row = self.write.execute("SELECT value FROM meta WHERE name='time'").fetchone()
         return 0.0 if row is None else float(row[0])
+
+    def connected(self) -> sqlite3.Connection:
+        """A connection more, for whoever closes it."""
+        return self._connect(self.path)
 
     def renew_write(self) -> None:
         """A fresh write connection in place of one whose last transaction failed: nothing goes on upon what it may hold."""

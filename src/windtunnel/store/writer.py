@@ -2,7 +2,8 @@
 
 Invariants: only COMMIT runs on another thread, and while it is out the write connection is not touched; nobody hears of a
 write before it is on disk; when COMMIT fails every waiter of the group gets the error, and none of the group happened. A connection
-whose transaction failed is not used again; whatever goes wrong, every waiter is answered and the next group is tried.
+whose transaction failed is not used again; whatever goes wrong, every waiter is answered and the next group is tried. Nobody waits
+for a checkpoint but the next group, and that seldom (see checkpoints.py).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from windtunnel.kernel.errors import AwsError, StoreUnavailable
+from windtunnel.store.checkpoints import Checkpointer
 from windtunnel.store.sqlite import SqliteStore, SqliteTx, is_the_files_fault, unavailable
 
 T = TypeVar("T")
@@ -67,6 +69,7 @@ class Writer:
         self._scheduled = False
         self._closed = False
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
+        self._checkpoints = Checkpointer(store.path, store.connected)
         self.last: Callable[[], Work | None] = lambda: None
         """What joins each group at its end: asked once a group, on the loop's thread, before COMMIT."""
 
@@ -161,6 +164,10 @@ class Writer:
             log.error("commit failed: %s", error)
             failure = StoreUnavailable(f"The change could not be made durable: {error}")
             self._renew()
+        if failure is None and self._checkpoints.due():
+            self._loop.call_soon_threadsafe(self._answer, group, hooks, None)
+            self._checkpoints.finish()
+            group, hooks = [], []
         self._loop.call_soon_threadsafe(self._committed, group, hooks, failure)
 
     def _renew(self) -> None:
@@ -175,13 +182,16 @@ class Writer:
         except sqlite3.Error as error:
             log.error("no connection for writing: %s", error)
 
-    def _committed(self, group: list[_Item], hooks: list[Callable[[], None]], failure: BaseException | None) -> None:
-        self._committing = False
+    def _answer(self, group: list[_Item], hooks: list[Callable[[], None]], failure: BaseException | None) -> None:
         if failure is None:
             for hook in hooks:
                 hook()
         for item in group:
             item.settle(failure)
+
+    def _committed(self, group: list[_Item], hooks: list[Callable[[], None]], failure: BaseException | None) -> None:
+        self._committing = False
+        self._answer(group, hooks, failure)
         if self._queue and not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._run_group)
@@ -200,6 +210,7 @@ class Writer:
             await asyncio.sleep(0.001)
         self._closed = True
         self._committer.shutdown()
+        self._checkpoints.close()
 
 
 def first_of(error: sqlite3.Error) -> sqlite3.Error:
