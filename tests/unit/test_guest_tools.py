@@ -143,6 +143,13 @@ def test_skip_broken_leaves_the_unknown_out() -> None:
     assert dnf.plan(call.names, call.skip_unknown).install == ["git"]
 
 
+def test_updating_what_the_image_itself_brings_is_done_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    call = dnf.parse(["update", "-y", "aws-cfn-bootstrap"])
+    assert call == dnf.Call("upgrade", ["aws-cfn-bootstrap"])
+    assert dnf._upgrade(call) == 0
+    assert "Nothing to do." in capsys.readouterr().out
+
+
 def test_an_unknown_command_is_refused_by_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert dnf.run(dnf.parse(["module", "enable", "x"])) == 1
     assert "No such command: module" in capsys.readouterr().err

@@ -219,6 +219,9 @@ def _upgrade(call: Call) -> int:
     planned = plan(call.names)
     if planned.complaint:
         return _fail(planned.complaint)
+    if call.names and not planned.install:  # `yum update -y aws-cfn-bootstrap`: what the image itself brings is as new as the image
+        print("Dependencies resolved.\nNothing to do.\nComplete!")
+        return 0
     only = ["install", "--only-upgrade", *planned.install] if call.names else ["upgrade"]
     code = _refresh(call) or _apt(only, call.quiet)
     if code == 0:
