@@ -15,27 +15,27 @@ EVERY = 0.25
 """Seconds between looks at what is coming."""
 
 
-def record_failure(ctx: Context, message: str, stack_id: str, operation_id: str) -> None:
+def record_failure(ctx: Context, message: str, stack_id: str, operation_id: str, doing: str) -> None:
     """The executor itself failed (a defect of ours): the stack says so, and may be deleted or tried again."""
     stack, operation = ctx.tx.get(Stack, stack_id), ctx.tx.get(Operation, operation_id)
     if stack is None or operation is None or stack.operation != operation_id:
         return
     ends = {"create": "CREATE_FAILED", "delete": "DELETE_FAILED", "rollback": "ROLLBACK_FAILED", "update": "UPDATE_ROLLBACK_FAILED"}
     stack.operation = ""
-    happening.of_stack(ctx, stack, operation, ends.get(operation.kind, "UPDATE_ROLLBACK_FAILED"), f"Internal failure: {message}")
+    happening.of_stack(ctx, stack, operation, ends.get(doing, "UPDATE_ROLLBACK_FAILED"), f"Internal failure: {message}")
     ctx.tx.put(stack)
 
 
 @job("cloudformation.operation", failed=record_failure)
-def carry_out(run: Run, stack_id: str, operation_id: str) -> None:
-    """Batch after batch until the stack has arrived."""
+def carry_out(run: Run, stack_id: str, operation_id: str, doing: str) -> None:
+    """Batch after batch until the stack has arrived. doing: the operation's kind, for the steps' names."""
     number = 0
     while True:
-        said = run.tx(f"batch-{number}", advance, stack_id, operation_id)
+        said = run.tx(f"{doing}-{number}", advance, stack_id, operation_id)
         if said == "done":
             return
         if said == "prepare":
             run.read(prepare, operation_id)
         elif said == "wait":
-            run.until(f"look-{number}", lambda ctx: look(ctx, stack_id, operation_id), every=EVERY)
+            run.until(f"{doing}-{number}-looked", lambda ctx: look(ctx, stack_id, operation_id), every=EVERY)
         number += 1

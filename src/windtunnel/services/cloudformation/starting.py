@@ -101,7 +101,7 @@ def begin(
     ctx.tx.put(operation)
     ctx.tx.put(stack)
     trail(ctx, [stack.name, stack.arn(ctx.scope)], f"stack {stack.name}: {kind} begins, asked for by {ctx.principal.arn}")
-    ctx.start_job("cloudformation.operation", run_id(operation.id), stack_id=stack.id, operation_id=operation.id)
+    ctx.start_job("cloudformation.operation", run_id(operation.id), stack_id=stack.id, operation_id=operation.id, doing=kind)
     return operation
 
 

@@ -50,7 +50,7 @@ def advance(ctx: Context, stack_id: str, operation_id: str) -> str:
 
 
 def _batch(ctx: Context, live: Live) -> str:
-    deadline = time.monotonic() + SECONDS
+    deadline = time.thread_time() + SECONDS
     _interrupt(ctx, live)
     look_after(ctx, live)
     step = STEPS[live.operation.phase]
@@ -61,7 +61,7 @@ def _batch(ctx: Context, live: Live) -> str:
         if logical is None:
             break
         step(ctx, live, logical)
-        if time.monotonic() > deadline:
+        if time.thread_time() > deadline:
             break
     if _has_failed(live):
         _call_off(ctx, live)
