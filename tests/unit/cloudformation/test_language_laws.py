@@ -16,6 +16,7 @@ from windtunnel.services.cloudformation.language.errors import TemplateError
 from windtunnel.services.cloudformation.language.functions import KNOWN, RULES_ONLY
 from windtunnel.services.cloudformation.language.lines import line_of
 from windtunnel.services.cloudformation.language.parse import parse
+from windtunnel.services.cloudformation.language.patterns import compiled_pattern
 from windtunnel.services.cloudformation.language.resolve import NO_VALUE, UNKNOWN, Scope, resolve
 from windtunnel.services.cloudformation.language.scalars import java_double, plain, text_of
 
@@ -215,6 +216,15 @@ def test_a_loop_that_grows_is_refused_soon() -> None:
     with pytest.raises(TemplateError, match="the template that the loops make is too large"):
         extensions.expand(template, {}, ENV)
     assert time.process_time() - started < 5
+
+
+@given(st.text(alphabet="[]()^-&\\pPdw{}Alph*+?|.,0123Q E<>:=!a", max_size=25), st.text(max_size=5))
+@settings(max_examples=200, deadline=None)
+def test_any_pattern_matches_or_does_not_or_is_refused(pattern: str, value: str) -> None:
+    try:
+        assert compiled_pattern("P", pattern).matches(value) in (True, False)
+    except TemplateError as error:
+        assert error.message.startswith("Parameter 'P' AllowedPattern ")
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

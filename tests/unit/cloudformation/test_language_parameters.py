@@ -143,12 +143,19 @@ def test_an_ssm_parameter_that_is_not_there() -> None:
         pytest.param(r"(?<year>\d{4})-\Qa.b\E", ["2026-a.b"], ["2026-axb"], id="a named group and a quotation"),
         pytest.param(r"[^-]|[a-]", ["a", "-"], ["ab"], id="a hyphen at the edge"),
         pytest.param(r"\d+", ["12"], ["١٢"], id="digits are ASCII"),
+        pytest.param(r"[a-z]{1,64}(-[a-z]{1,64}){0,10}", ["ab-cd"], ["ab--c"], id="repetitions of repetitions"),
         pytest.param(r"(a++)b", ["aab"], ["b"], id="possessive"),
     ],
 )
 def test_a_pattern_is_javas(pattern: str, yes: list[str], no: list[str]) -> None:
     compiled = compiled_pattern("P", pattern)
-    assert [bool(compiled.fullmatch(text)) for text in [*yes, *no]] == [True] * len(yes) + [False] * len(no)
+    assert [compiled.matches(text) for text in [*yes, *no]] == [True] * len(yes) + [False] * len(no)
+
+
+def test_a_pattern_that_would_take_years_is_given_up() -> None:
+    parameters = one(AllowedPattern="^(([a-z])+.)+[A-Z]([a-z])+$")
+    with pytest.raises(TemplateError, match="^Parameter 'P' AllowedPattern takes too long to match.$"):
+        values(parameters, given("a" * 4000), None)
 
 
 @pytest.mark.parametrize("pattern", ["[", "(", "*", "\\", "[a", r"\p{Foo}", "[z-a]", "[a&&", "[[[[", "(?<n"])

@@ -294,7 +294,7 @@ def _wrong(parameter: Parameter, item: str) -> str | None:
         return f"must be a number not less than {parameter.min_value}"
     if parameter.max_value is not None and NUMBER.fullmatch(item) and float(item) > float(parameter.max_value):
         return f"must be a number not greater than {parameter.max_value}"
-    if parameter.allowed_pattern is not None and not compiled_pattern(parameter.key, parameter.allowed_pattern).fullmatch(item):
+    if parameter.allowed_pattern is not None and not compiled_pattern(parameter.key, parameter.allowed_pattern).matches(item):
         return f"must match pattern {parameter.allowed_pattern}"
     return None
 

@@ -1,11 +1,13 @@
 """AllowedPattern: Java's regular expressions as Python's.
 
 They differ inside brackets (Java unites nested ones, cuts with `&&`, and takes a `-` beside a class such as `\\w` for itself), in the names of
-classes (`\\p{Alpha}`), in a few escapes and in how a group is named.
+classes (`\\p{Alpha}`), in a few escapes and in how a group is named. They are run by the `regex` package (cfn-lint's), because it can be told
+when to give up: a pattern such as `(([a-z])+.)+[A-Z]` would hold the server for years.
 """
 
 from __future__ import annotations
 
+import importlib
 import re
 from functools import lru_cache
 
@@ -35,15 +37,36 @@ ESCAPES = {"z": r"\Z", "Z": r"\n?\Z", "h": r"[ \t\u00a0]", "R": r"(?:\r\n|[\n-\r
 SETS = "dDsSwWhHvV"
 ANY = r"[\s\S]"
 MAX_NESTED = 20
+MAX_SIZE = 50_000
+"""Characters of a pattern when its repetitions are written out, as the package does: 300 bytes each."""
+COUNT = re.compile(r"(\d{1,9})(?:,(\d{0,9}))?\}")
+LONGEST = 0.25
+"""Seconds that a match may take."""
 
 
-@lru_cache(maxsize=256)
-def compiled_pattern(key: str, pattern: str) -> re.Pattern[str]:
-    """The pattern of a parameter, for `fullmatch`. TemplateError when it is no regular expression."""
-    try:
-        return re.compile(Translation(pattern).whole(), re.ASCII)
-    except (re.error, OverflowError, RecursionError, IndexError) as error:
-        raise TemplateError(f"Parameter '{key}' AllowedPattern must be a valid regular expression.") from error
+class Pattern:
+    """A pattern of a parameter."""
+
+    def __init__(self, key: str, pattern: str) -> None:
+        self.key = key
+        regex = importlib.import_module("regex")
+        try:
+            self.compiled = regex.compile(Translation(pattern).whole(), regex.ASCII)
+        except (regex.error, OverflowError, RecursionError, IndexError, MemoryError) as error:
+            raise TemplateError(f"Parameter '{key}' AllowedPattern must be a valid regular expression.") from error
+
+    def matches(self, value: str) -> bool:
+        """Whether the whole value matches. TemplateError when that takes too long to find out."""
+        try:
+            return self.compiled.fullmatch(value, timeout=LONGEST) is not None
+        except TimeoutError as error:
+            raise TemplateError(f"Parameter '{self.key}' AllowedPattern takes too long to match.") from error
+
+
+@lru_cache(maxsize=32)
+def compiled_pattern(key: str, pattern: str) -> Pattern:
+    """The pattern of a parameter. TemplateError when it is no regular expression."""
+    return Pattern(key, pattern)
 
 
 class Translation:
@@ -51,6 +74,8 @@ class Translation:
 
     def __init__(self, pattern: str) -> None:
         self.text, self.at = pattern, 0
+        self.sizes, self.last = [0], 0
+        """Of the groups that are open, and of what was read last."""
 
     def take(self, size: int = 1) -> str:
         piece = self.text[self.at : self.at + size]
@@ -66,6 +91,10 @@ class Translation:
         pieces: list[str] = []
         while self.at < len(self.text):
             character = self.take()
+            if character == "{":
+                self.repeated()
+            else:
+                self.sized(character)
             if character == "\\":
                 pieces.append(self.escape())
             elif character == "[":
@@ -76,6 +105,28 @@ class Translation:
             else:
                 pieces.append(character)
         return "".join(pieces)
+
+    def sized(self, character: str) -> None:
+        """Keeps count of what a repetition would repeat."""
+        if character == "(":
+            self.sizes.append(0)
+        elif character == ")" and len(self.sizes) > 1:
+            self.last = self.sizes.pop()
+            self.sizes[-1] += self.last
+        elif character not in "*+?|)":
+            self.last = 1
+            self.sizes[-1] += 1
+
+    def repeated(self) -> None:
+        """After an opening brace: how large the pattern becomes when what stands before it is written out."""
+        found = COUNT.match(self.text, self.at)
+        if found is None:
+            return
+        times = max(int(found.group(2) or found.group(1)), 1)
+        self.sizes[-1] += self.last * (times - 1)
+        self.last *= times
+        if self.last > MAX_SIZE or self.sizes[-1] > MAX_SIZE:
+            raise IndexError(times)
 
     def escape(self) -> str:
         """After a backslash, outside brackets."""
@@ -95,7 +146,7 @@ class Translation:
             self.take()
         name = name.removeprefix("Is")
         if name not in CLASSES:
-            raise re.error(f"unknown class {name}")
+            raise IndexError(name)
         return CLASSES[name]
 
     def quoted(self) -> str:
@@ -106,7 +157,7 @@ class Translation:
     def brackets(self, depth: int) -> str:
         """After an opening bracket: what matches one character of the set."""
         if depth > MAX_NESTED:
-            raise re.error("nested too deeply")
+            raise IndexError(depth)
         negated = self.next_is("^")
         if negated:
             self.take()
