@@ -12,6 +12,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 from doomed import DoomedCloud, patiently, until
 
+from windtunnel.kernel.stock import STOCK_AMI
+
 ACCOUNT = "123456789012"
 BUILDSPEC = "version: 0.2\nphases:\n  build:\n    commands:\n      - echo building $(cat nonce.txt)\nartifacts:\n  files:\n    - '**/*'\n"
 APPSPEC = "version: 0.0\nos: linux\nfiles:\n  - {source: nonce.txt, destination: /srv}\nfile_exists_behavior: OVERWRITE\nhooks:\n  AfterInstall:\n    - {location: count.sh, timeout: 20}\n"
@@ -239,6 +241,33 @@ class Releases:
         self.in_state(other, "stopped")
         patiently(lambda: self.ec2.terminate_instances(InstanceIds=[other]))
         self.in_state(other, "terminated")
+
+    def reshaping(self, nonce: str) -> None:
+        """A stack gives its machine another type: it is stopped, changed and started again, and is the same one."""
+        cloudformation = self.cloud.client("cloudformation")
+        name = f"shape-{nonce}"
+
+        def template(kind: str) -> str:
+            machine = {"Type": "AWS::EC2::Instance", "Properties": {"ImageId": STOCK_AMI, "InstanceType": kind}}
+            return json.dumps({"Resources": {"Machine": machine}})
+
+        def arrived(status: str) -> str:
+            """The machine's id, once the stack is where it should be; nothing else ends its way."""
+            found = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
+            assert found == status or found.endswith("_IN_PROGRESS"), found
+            if found != status:
+                return ""
+            shown = cloudformation.describe_stack_resource(StackName=name, LogicalResourceId="Machine")["StackResourceDetail"]
+            return str(shown["PhysicalResourceId"])
+
+        patiently(lambda: cloudformation.create_stack(StackName=name, TemplateBody=template("t3.micro"), ClientRequestToken=f"c-{nonce}"))
+        instance = until(lambda: arrived("CREATE_COMPLETE"), 60, "the stack stands")
+        patiently(lambda: cloudformation.update_stack(StackName=name, TemplateBody=template("t3.nano"), ClientRequestToken=f"u-{nonce}"))
+        assert until(lambda: arrived("UPDATE_COMPLETE"), 60, "the stack is changed") == instance
+        (shown,) = patiently(lambda: self.ec2.describe_instances(InstanceIds=[instance]))["Reservations"][0]["Instances"]
+        assert (shown["InstanceType"], shown["State"]["Name"]) == ("t3.nano", "running")
+        patiently(lambda: cloudformation.delete_stack(StackName=name))
+        self.in_state(instance, "terminated")
 
     def schedule(self, nonce: str) -> None:
         """A rule that ticks once a paced minute starts its build."""

@@ -23,7 +23,7 @@ from scenarios import ELSEWHERE, SCENARIOS  # noqa: E402
 from sandboxes import needs_sandboxes  # noqa: E402
 
 pytestmark = pytest.mark.slow
-SCENARIO = {"ec2.instance": "machine", "ec2.remove": "machine", "events.schedule": "schedule"}
+SCENARIO = {"ec2.instance": "machine", "ec2.remove": "machine", "ec2.reshape": "reshaping", "events.schedule": "schedule"}
 """Which of the releases' scenarios passes through a job; all others are in a release."""
 Go = Callable[[str, str], None]
 """(job, nonce): one pass through the job."""
@@ -35,7 +35,7 @@ def test_every_boundary_of_every_job_of_a_release(tmp_path: Path, capsys: pytest
     try:
         releases = Releases(cloud)
         releases.set_up()
-        for name in ("release", "machine", "schedule"):
+        for name in ("release", "machine", "reshaping", "schedule"):
             getattr(releases, name)(f"{name}-calm")
         kinds = registered() - ELSEWHERE
         table = kill_at_each(cloud, kinds, lambda kind, nonce: getattr(releases, SCENARIO.get(kind, "release"))(nonce))

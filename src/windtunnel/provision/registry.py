@@ -94,6 +94,8 @@ class ResourceType:
     """Error codes by which the service says that the thing is not there: success for delete, None for read."""
     slow: ClassVar[bool] = False
     """`prepare` does something: it is called in a thread, on a snapshot, before the transaction of create and update."""
+    live: ClassVar[frozenset[str]] = frozenset()
+    """GetAtt attributes that other resources change after creation (a VPC's blocks): asked for by `attribute` each time, not kept."""
 
     always: ClassVar[bool] = False
     """`update` is asked in every update, also when the properties are the same (nested stacks, whose template may have changed)."""
@@ -131,6 +133,10 @@ class ResourceType:
     def ref(self, resource: Resource) -> Any:
         """What Ref gives."""
         return resource.id
+
+    def attribute(self, ctx: Context, resource: Resource, name: str) -> Any:
+        """What Fn::GetAtt gives now of an attribute in `live`."""
+        raise NotImplementedError
 
     def list(self, ctx: Context) -> Iterable[str]:
         """The physical ids of all that there are in this account and region (Cloud Control)."""

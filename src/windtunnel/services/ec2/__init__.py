@@ -7,4 +7,5 @@ from windtunnel.services.ec2 import launching as launching
 from windtunnel.services.ec2 import looking as looking
 from windtunnel.services.ec2 import network as network
 from windtunnel.services.ec2 import power as power
+from windtunnel.services.ec2 import reshaping as reshaping
 from windtunnel.services.ec2 import tags as tags

@@ -8,7 +8,7 @@ from typing import Any
 from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import writes
-from windtunnel.services.ec2.instances import dry, on_instance, the_instances
+from windtunnel.services.ec2.instances import dry, on_instance, on_instances, the_instances
 from windtunnel.services.ec2.launching import checked_type, checked_user_data
 from windtunnel.services.ec2.model import Instance, metadata_options_shape
 from windtunnel.services.ec2.network.defaults import ensure
@@ -128,3 +128,23 @@ def modify_instance_metadata_options(
     options.hop_limit = http_put_response_hop_limit or options.hop_limit
     ctx.tx.put(instance)
     return {"InstanceId": instance_id, "InstanceMetadataOptions": metadata_options_shape(options)}
+
+
+def monitored(ctx: Context, instance_ids: list[str], wanted: bool, dry_run: bool) -> Reply:
+    found = the_instances(ctx, list(dict.fromkeys(instance_ids)))
+    dry(dry_run)
+    for instance in found:
+        instance.monitoring = wanted
+        ctx.tx.put(instance)
+    word = "pending" if wanted else "disabling"
+    return {"InstanceMonitorings": [{"InstanceId": instance.id, "Monitoring": {"State": word}} for instance in found]}
+
+
+@writes("ec2", "MonitorInstances", authorize=on_instances("ec2:MonitorInstances"), descriptive="InstanceIds[]", acts="DryRun")
+def monitor_instances(ctx: Context, instance_ids: list[str], dry_run: bool = False) -> Reply:
+    return monitored(ctx, instance_ids, True, dry_run)
+
+
+@writes("ec2", "UnmonitorInstances", authorize=on_instances("ec2:UnmonitorInstances"), descriptive="InstanceIds[]", acts="DryRun")
+def unmonitor_instances(ctx: Context, instance_ids: list[str], dry_run: bool = False) -> Reply:
+    return monitored(ctx, instance_ids, False, dry_run)

@@ -149,7 +149,7 @@ def check_launch(ctx: Context, image_id: str, instance_type: str, key_name: str,
     " DisableApiTermination InstanceInitiatedShutdownBehavior Placement.AvailabilityZone PrivateIpAddress"
     " NetworkInterfaces[].DeviceIndex NetworkInterfaces[].SubnetId NetworkInterfaces[].Groups[] NetworkInterfaces[].NetworkInterfaceId"
     " NetworkInterfaces[].AssociatePublicIpAddress NetworkInterfaces[].PrivateIpAddress NetworkInterfaces[].DeleteOnTermination",
-    descriptive="Monitoring.Enabled MetadataOptions.HttpPutResponseHopLimit NetworkInterfaces[].Description",
+    descriptive="Monitoring.Enabled MetadataOptions.HttpPutResponseHopLimit NetworkInterfaces[].Description CreditSpecification.CpuCredits",
     default_only={"EbsOptimized": False, "Placement.Tenancy": "default"},
 )
 def run_instances(

@@ -133,7 +133,7 @@ class Live:
             conditions=template.conditions,
             mappings=self.processed.get("Mappings") or {},
             refs=self.ref,
-            attributes=self.attribute,
+            attributes=lambda logical, name: self.attribute(ctx, logical, name),
             imports=lambda name: self.imported(ctx, name),
             dynamic=dynamic,
         )
@@ -157,12 +157,15 @@ class Live:
             raise KeyError(logical)
         return referred(resource)
 
-    def attribute(self, logical: str, name: str) -> Any:
-        from windtunnel.services.cloudformation.executing.handling import attribute
+    def attribute(self, ctx: Context, logical: str, name: str) -> Any:
+        from windtunnel.services.cloudformation.executing.handling import acting, as_resource, attribute, handler_of
 
         resource = self.resources.get(logical)
         if resource is None or resource.now is None:
             raise KeyError(logical)
+        handler = handler_of(resource.type)
+        if name in handler.live:
+            return handler.attribute(acting(ctx, self.operation, self.arn), as_resource(self, resource, resource.now), name)
         return attribute(resource, name)
 
     def imported(self, ctx: Context, name: str) -> str:

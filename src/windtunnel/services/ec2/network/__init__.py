@@ -1,6 +1,7 @@
 """EC2's networking: one module a noun, its records in `model.py` and `surroundings.py`."""
 
 from windtunnel.services.ec2.network import acls as acls
+from windtunnel.services.ec2.network import detaching as detaching
 from windtunnel.services.ec2.network import dhcp as dhcp
 from windtunnel.services.ec2.network import egress as egress
 from windtunnel.services.ec2.network import elastic as elastic
