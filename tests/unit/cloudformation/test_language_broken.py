@@ -19,6 +19,7 @@ ENV = Environment(
     "arn:aws:cloudformation:us-east-1:123456789012:stack/stack/0",
     zones={"us-east-1": ["us-east-1a", "us-east-1b"]},
 )
+ATTRIBUTES = {"AWS::S3::Bucket": {"Arn"}, "AWS::CloudFormation::Stack": {"Id"}, "Custom::X": set()}
 BUCKET = "Resources: {B: {Type: AWS::S3::Bucket}}\n"
 
 
@@ -32,7 +33,7 @@ def said_of(text: str, given: dict[str, str] | None = None) -> str:
 def through(text: str, given: dict[str, str]) -> dict[str, Any]:
     template = parse(text)
     declared = parameters.declared(template)
-    structure.check(template, known_types=lambda kind: kind.startswith("AWS::") and "Foo" not in kind)
+    structure.check(template, known_types=lambda kind: kind.startswith("AWS::") and "Foo" not in kind, attributes=ATTRIBUTES.get)
     entries = [{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()]
     values = parameters.resolved(declared, parameters.values(declared, entries, None), {})
     template = extensions.expand(template, values, ENV)
@@ -217,6 +218,8 @@ REFERENCES = [
     row("a GetAtt without attribute", properties("!GetAtt B"), ERROR + GET_ATT),
     row("a GetAtt with an empty name", properties("{'Fn::GetAtt': ['', Arn]}"), ERROR + GET_ATT),
     row("a Sub of an attribute of nothing", properties("!Sub '${X.Arn}'"), ERROR + "instance of Fn::Sub references invalid resource attribute X.Arn"),
+    row("an attribute that the type does not have", output("{Value: !GetAtt B.Invalid}"), ERROR + "resource B does not support attribute type Invalid in Fn::GetAtt"),
+    row("an attribute that the type does not have, in a Sub", "Resources: {B: {Type: AWS::S3::Bucket}, C: {Type: AWS::SNS::Topic, Properties: {a: !Sub '${B.arn}'}}}", ERROR + "resource B does not support attribute type arn in Fn::GetAtt"),
     row("a Sub of nothing in an output", output("{Value: !Sub '${X}'}"), "Unresolved resource dependencies [X] in the Outputs block of the template"),
     row("a Ref of a resource that is not made", "Parameters: {P: {Type: String, Default: p}}\nConditions: {Never: !Equals [!Ref P, q]}\n"
         "Resources: {A: {Type: AWS::SNS::Topic, Condition: Never}, B: {Type: AWS::SNS::Topic, Properties: {a: !Ref A}}}",
@@ -332,6 +335,15 @@ def test_what_is_broken_is_named(text: str, message: str) -> None:
 def test_there_are_many_of_them() -> None:
     assert len(BROKEN) >= 120
     assert len({param.id for param in BROKEN}) == len(BROKEN)
+
+
+def test_attributes_of_custom_resources_and_what_nested_stacks_put_out_are_not_judged() -> None:
+    text = (
+        "Resources: {S: {Type: AWS::CloudFormation::Stack}, X: {Type: Custom::X}, T: {Type: AWS::SNS::Topic}, "
+        "B: {Type: AWS::S3::Bucket, Properties: {a: [!GetAtt S.Outputs.Url, !GetAtt X.What, !GetAtt T.Ever, !GetAtt [S, !Ref P]]}}}\n"
+        "Parameters: {P: {Type: String, Default: x}}"
+    )
+    assert through(text, {})["B"] == {"a": ["S.Outputs.Url", "X.What", "T.Ever", "S.x"]}
 
 
 def test_what_is_not_broken_goes_through() -> None:

@@ -243,6 +243,13 @@ def test_an_answer_takes_the_macros_place_and_what_is_included_stands_beside_the
     assert template == parse(MACROS)
 
 
+def test_an_answer_is_held_to_what_a_template_may_hold() -> None:
+    template = parse(MACROS)
+    (inner, _) = macros(template)
+    with pytest.raises(TemplateError, match=r"^\[/a/0\] 'null' values are not allowed in templates$"):
+        put(template, inner, {"a": [None]})
+
+
 @pytest.mark.parametrize(
     "resources, capabilities, reason",
     [

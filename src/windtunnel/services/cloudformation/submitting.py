@@ -46,6 +46,12 @@ class Submission(NamedTuple):
     trouble: str = ""
 
 
+def attributes_of(name: str) -> frozenset[str] | None:
+    """What Fn::GetAtt takes of a type; None when nobody has said it."""
+    schema = schemas.schema(name)
+    return None if schema is None else schema.attributes
+
+
 def text_of(ctx: Context, body: str | None, url: str | None) -> str:
     """The template as submitted."""
     if body is not None and url is not None:
@@ -139,7 +145,7 @@ def submit(
         template = parse(text)
         extended = is_to_be_transformed(template)
         if not extended:
-            check(template, known_types=schemas.known)
+            check(template, known_types=schemas.known, attributes=attributes_of)
         declared = p.declared(template)
         yes = [*(capabilities or []), *(["CAPABILITY_AUTO_EXPAND"] if expands_without_capability else [])]
         if check_capabilities:
@@ -160,7 +166,7 @@ def submit(
         if extended:
             template = transformed(ctx, template, parameters, env)
             template = expand(template, parameters, env)
-            check(template, known_types=schemas.known)
+            check(template, known_types=schemas.known, attributes=attributes_of)
             if check_capabilities:
                 require(summary(template, declared), yes)
         true = conditions(template, parameters, env)

@@ -11,6 +11,7 @@ import msgspec
 
 from windtunnel.services.cloudformation.language.errors import TemplateError
 from windtunnel.services.cloudformation.language.functions import FOR_EACH, TRANSFORM
+from windtunnel.services.cloudformation.language.parse import sound
 
 LANGUAGE_EXTENSIONS = "AWS::LanguageExtensions"
 SERVERLESS = "AWS::Serverless-2016-10-31"
@@ -82,7 +83,7 @@ def put(template: dict[str, Any], macro: Macro, answer: Any) -> dict[str, Any]:
     A copy along the way; the rest is shared."""
     if macro.name == INCLUDE and isinstance(answer, dict):
         answer = {**macro.siblings, **answer}
-    result: Any = replaced(template, macro.pointer, answer)
+    result: Any = replaced(template, macro.pointer, sound(answer))
     if not isinstance(result, dict):
         raise TemplateError(f"Transform {macro.name} failed with: the answer must be an object.")
     return result

@@ -38,11 +38,11 @@ def _json(text: str) -> Any:
         document = msgspec.json.decode(text)
     except (ValueError, RecursionError, msgspec.DecodeError):
         document = _json_again(text)
-    return _sound(document)
+    return sound(document)
 
 
-def _sound(document: Any) -> Any:
-    """The document, if a template may be like it."""
+def sound(document: Any) -> Any:
+    """The document, if a template may hold it: no null, not too deep. For what did not come as text too: a macro's answer."""
     if isinstance(document, dict | list) and not _whole(document):
         _mended(document, [])
     return document
@@ -242,7 +242,7 @@ def _yaml(text: str) -> Any:
         raise format_error(YAML + where) from error
     except (yaml.YAMLError, ValueError) as error:
         raise format_error(YAML) from error
-    return _sound(document)
+    return sound(document)
 
 
 def _read(yaml: Any, text: str) -> Any:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from windtunnel.services.cloudformation.language.booleans import compile_test
 from windtunnel.services.cloudformation.language.errors import TemplateError
 from windtunnel.services.cloudformation.language.functions import format_error, template_error
 from windtunnel.services.cloudformation.language.graph import explicit
+from windtunnel.services.cloudformation.language.resources import is_custom
 from windtunnel.services.cloudformation.language.scalars import text_of
 from windtunnel.services.cloudformation.language.uses import Uses, uses
 
@@ -43,6 +44,22 @@ def check_references(template: dict[str, Any]) -> dict[str, list[Uses]]:
     if missing:
         raise TemplateError(f"Unresolved resource dependencies [{', '.join(missing)}] in the Outputs block of the template")
     return found
+
+
+def check_attributes(
+    template: dict[str, Any], used: Mapping[str, Iterable[Uses]], attributes: Callable[[str], Collection[str] | None]
+) -> None:
+    """TemplateError for an attribute that its resource's type does not have. What a nested stack puts out is known when it is made."""
+    resources = names_of(template, "Resources")
+    outputs = [uses([output["Value"]]) for output in names_of(template, "Outputs").values()]
+    for part in [*(part for parts in used.values() for part in parts), *outputs]:
+        for owner, attribute in part.attributes:
+            kind = resources[owner]["Type"]
+            if not attribute or is_custom(kind) or (kind == "AWS::CloudFormation::Stack" and attribute.startswith("Outputs.")):
+                continue
+            supported = attributes(kind)
+            if supported is not None and attribute not in supported:
+                raise template_error(f"resource {owner} does not support attribute type {attribute} in Fn::GetAtt")
 
 
 def _condition_exists(template: dict[str, Any], part: dict[str, Any]) -> None:

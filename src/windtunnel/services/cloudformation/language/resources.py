@@ -43,6 +43,11 @@ SNAPSHOT = frozenset(
 """The types that support a snapshot (Template reference, DeletionPolicy attribute)."""
 
 
+def is_custom(kind: str) -> bool:
+    """Whether a type is a custom resource, which whoever stands behind it answers for."""
+    return kind.startswith("Custom::") or kind == "AWS::CloudFormation::CustomResource"
+
+
 def supports_snapshot(kind: str) -> bool:
     return kind in SNAPSHOT
 

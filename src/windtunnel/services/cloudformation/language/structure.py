@@ -5,7 +5,7 @@ A template that is still to be transformed (SAM, macros, loops) is held to what 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import NoneType
 from typing import Any
 
@@ -15,8 +15,8 @@ from windtunnel.services.cloudformation.language.errors import TemplateError
 from windtunnel.services.cloudformation.language.functions import call_of, format_error, template_error
 from windtunnel.services.cloudformation.language.macros import is_to_be_transformed
 from windtunnel.services.cloudformation.language.parameters import declared
-from windtunnel.services.cloudformation.language.references import check_condition, check_references, names_of
-from windtunnel.services.cloudformation.language.resources import check_resource, supports_snapshot
+from windtunnel.services.cloudformation.language.references import check_attributes, check_condition, check_references, names_of
+from windtunnel.services.cloudformation.language.resources import check_resource, is_custom, supports_snapshot
 from windtunnel.services.cloudformation.language.rules import check_rules
 from windtunnel.services.cloudformation.language.scalars import text_of
 from windtunnel.services.cloudformation.language.shapes import SCALARS
@@ -35,9 +35,14 @@ LIMITS = {"Mappings": 200, "Outputs": 200}
 MAX_ATTRIBUTES = 200
 
 
-def check(template: dict[str, Any], *, known_types: Callable[[str], bool]) -> None:
-    """TemplateError for the first thing that is wrong. `known_types` says whether a resource type exists (modules too); custom resources
-    always do."""
+def check(
+    template: dict[str, Any],
+    *,
+    known_types: Callable[[str], bool],
+    attributes: Callable[[str], Collection[str] | None] | None = None,
+) -> None:
+    """TemplateError for the first thing that is wrong. `known_types` says whether a resource type exists (modules too; custom resources
+    always do), `attributes` what `Fn::GetAtt` takes of a type, None when anything."""
     later = is_to_be_transformed(template)
     _sections(template, later)
     parameters = declared(template)
@@ -51,6 +56,8 @@ def check(template: dict[str, Any], *, known_types: Callable[[str], bool]) -> No
     check_rules(template, parameters)
     _unique_names(template)
     used = check_references(template)
+    if attributes is not None:
+        check_attributes(template, used, attributes)
     graph.refuse_circles(graph.certain(template, used))
 
 
@@ -150,10 +157,6 @@ def _resources(template: dict[str, Any], known_types: Callable[[str], bool]) -> 
             if resource.get(policy) == "Snapshot" and not supports_snapshot(resource["Type"]):
                 kind = "deletion policy" if policy == "DeletionPolicy" else "update replace policy"
                 raise template_error(f"resource type {resource['Type']} does not support {kind} Snapshot")
-
-
-def is_custom(kind: str) -> bool:
-    return kind.startswith("Custom::") or kind == "AWS::CloudFormation::CustomResource"
 
 
 def _outputs(template: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from windtunnel.services.cloudformation.language.errors import TemplateError
 from windtunnel.services.cloudformation.lookup import arn_for_policies, on_everything, the_stack
 from windtunnel.services.cloudformation.model import Stack, Template
 from windtunnel.services.cloudformation.operations.change_sets import find_change_set
-from windtunnel.services.cloudformation.submitting import invalid, text_of
+from windtunnel.services.cloudformation.submitting import attributes_of, invalid, text_of
 from windtunnel.services.cloudformation.transforming import transforms_of
 
 
@@ -98,7 +98,7 @@ def summed_up(text: str, *, lenient: bool = False) -> tuple[dict[str, Any], list
     try:
         template = parse(text)
         if not transforms_of(template):
-            check(template, known_types=known)
+            check(template, known_types=known, attributes=attributes_of)
         found = summary(template, declared(template))
     except TemplateError as error:
         raise invalid(error.message) from None
