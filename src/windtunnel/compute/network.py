@@ -71,7 +71,9 @@ class Network:
         temporary.rename(self._file)
         if not os.path.exists(f"/sys/class/net/{self.bridge}"):
             run(["ip", "-batch", "-"], f"link add {self.bridge} mtu {_outgoing_mtu()} type bridge\n")
-            Path(f"/proc/sys/net/ipv6/conf/{self.bridge}/disable_ipv6").write_text("1")
+            without_ipv6 = Path(f"/proc/sys/net/ipv6/conf/{self.bridge}/disable_ipv6")
+            if without_ipv6.exists():  # a kernel may be without it
+                without_ipv6.write_text("1")
             run(["ip", "-batch", "-"], f"addr add {network[1]}/{network.prefixlen} dev {self.bridge}\nlink set {self.bridge} up\n")
             run(["ip", "link", "set", self.bridge, "alias", str(self._root)[-255:]])
         forward = Path("/proc/sys/net/ipv4/ip_forward")

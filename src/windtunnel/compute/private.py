@@ -182,8 +182,9 @@ def _make() -> int:
 def _furnish() -> None:
     """A bridge with a guard, and no IP at all: not even answers to who asks for an address of its own."""
     for path, value in {"ipv4/ip_forward": "0", "ipv4/conf/default/arp_ignore": "8", "ipv6/conf/default/disable_ipv6": "1"}.items():
-        with open(f"/proc/sys/net/{path}", "w") as setting:
-            setting.write(value)
+        if os.path.exists(f"/proc/sys/net/{path}"):  # a kernel may be without IPv6
+            with open(f"/proc/sys/net/{path}", "w") as setting:
+                setting.write(value)
     tools.run(["ip", "-batch", "-"], f"link add {_BRIDGE} type bridge forward_delay 0 mcast_snooping 0\nlink set {_BRIDGE} mtu {MTU} up\n")
     tools.run(["nft", "-f", "-"], _GUARD)
 

@@ -182,6 +182,10 @@ class RuncDriver(SupervisedDriver):
     def _join(self, spec: SandboxSpec, boot: Boot) -> int | None:
         return self._private.join(spec.private.network, boot.key) if spec.private is not None else None
 
+    def _admit(self, order: dict[str, Any], switch: int) -> None:
+        rules: str = order["runtime"]["network"]["private_member"]
+        within(switch, lambda: tools.run(["nft", "-f", "-"], rules))
+
     def _rejoin(self, boot: Boot, order: dict[str, Any]) -> None:
         private = order["runtime"].get("network", {}).get("private")
         if private is not None:
@@ -202,13 +206,15 @@ class RuncDriver(SupervisedDriver):
             stands = boot.path / "wall"
             if _read(stands) == rules:
                 return
-            stands.unlink(missing_ok=True)  # from here on until it is written again, nobody knows which one stands
             namespace = self._namespace_of(handle)
             try:
+                stands.unlink(missing_ok=True)  # from here on until it is written again, nobody knows which one stands
                 within(namespace, lambda: _rebuild(rules, addresses, wall.public))
+                stands.write_text(rules)
+            except OSError as problem:
+                raise SandboxError(f"the wall of sandbox {handle.id} could not be built: {problem}") from problem
             finally:
                 os.close(namespace)
-            stands.write_text(rules)
 
     def _namespace_of(self, handle: Handle) -> int:
         try:

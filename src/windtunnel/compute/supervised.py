@@ -108,6 +108,9 @@ class SupervisedDriver:
         """The namespace of the sandbox's private network, to be closed by the caller; the boot is a member until `_left`."""
         return None
 
+    def _admit(self, order: dict[str, Any], switch: int) -> None:
+        """Have the private network let through what comes from this sandbox, before its first instruction."""
+
     def _rejoin(self, boot: Boot, order: dict[str, Any]) -> None:
         """The same for a boot that runs, from an earlier process."""
 
@@ -204,9 +207,9 @@ class SupervisedDriver:
             runs = False
             switch = None
             try:
-                kinds = self._write_order(spec, token, boot)
+                order = self._write_order(spec, token, boot)
                 switch = self._join(spec, boot)
-                live.handle = self._hand_shake(boot, ours, live, kinds, [] if switch is None else [switch])
+                live.handle = self._hand_shake(boot, ours, live, order, switch)
                 runs = True
             except OSError as problem:
                 raise SandboxError(str(problem)) from problem
@@ -222,18 +225,20 @@ class SupervisedDriver:
         self._watch_supervisor(boot, live)
         return live.handle
 
-    def _write_order(self, spec: SandboxSpec, token: str, boot: Boot) -> list[ListenerKind]:
+    def _write_order(self, spec: SandboxSpec, token: str, boot: Boot) -> dict[str, Any]:
         runtime, ip, kinds = self._prepare(spec, boot)
         identity = {"driver": self.name, "id": spec.id, "token": token, "directory": str(boot.sandbox), "ip": ip}
         order = {"identity": identity, "lock": str(boot.sandbox / "lock"), "kinds": kinds, "runtime": runtime}
         handshake.write_private(boot.path / "boot.json", order)
-        return kinds
+        return order
 
-    def _hand_shake(self, boot: Boot, supervisor: socket.socket, live: _Live, kinds: list[ListenerKind], switch: list[int]) -> Handle:
+    def _hand_shake(self, boot: Boot, supervisor: socket.socket, live: _Live, order: dict[str, Any], switch: int | None) -> Handle:
         supervisor.settimeout(CREATE_SECONDS)
-        messages.send(supervisor, {"order": True}, switch)
+        messages.send(supervisor, {"order": True}, [] if switch is None else [switch])
+        if switch is not None:
+            self._admit(order, switch)  # while the supervisor creates
         _, sockets = handshake.receive(supervisor, boot)
-        self._serve_all(boot, kinds, sockets, live)
+        self._serve_all(boot, order["kinds"], sockets, live)
         supervisor.settimeout(START_SECONDS)
         supervisor.send(b"go")
         handshake.receive(supervisor, boot)

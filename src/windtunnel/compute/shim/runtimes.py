@@ -126,17 +126,16 @@ class Runc:
             for path, value in network.get("settings", {}).items():
                 with open(f"/proc/sys/net/{path}", "w") as setting:
                     setting.write(value)
-            wiring: list[tuple[list[str], tuple[int, int]]] = []
+            wiring = None
             if self._switch >= 0:
                 setns(self._switch, CLONE_NEWNET)
-                wiring.append((addresses, runner.start(addresses, network["private_link"].replace("@PID@", str(self._pid)))))
-                wiring.append((rules, runner.start(rules, network["private_member"])))
+                wiring = runner.start(addresses, network["private_link"].replace("@PID@", str(self._pid)))
             if network["link"]:
                 setns(host, CLONE_NEWNET)
                 runner.run(addresses, network["link"].replace("@PID@", str(self._pid)))
                 setns(guest, CLONE_NEWNET)
-            for argv, started in wiring:
-                runner.finish(argv, *started)
+            if wiring is not None:
+                runner.finish(addresses, *wiring)
             runner.run(addresses, network["guest"])
             runner.finish(rules, *filtering)
         finally:
