@@ -103,7 +103,8 @@ class RequestInfo(msgspec.Struct, frozen=True):
     """The sandbox whose listener took the request; empty for the host's."""
 
 
-INTERNAL = RequestInfo()
+INTERNAL = RequestInfo(secure=True)
+"""Of a call that a service, a job or a stack makes: it crosses no network in the clear (`aws:SecureTransport` holds)."""
 
 
 class Caller(Protocol):

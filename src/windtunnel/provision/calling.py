@@ -6,7 +6,7 @@ breaks the model's constraints is the service's own error, so that no property i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -14,13 +14,12 @@ from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.errors import not_built
 from windtunnel.kernel.registry import OPERATIONS, RULES, ServiceRules
 from windtunnel.wire.members import MISSING, Node, declared_tree
-from windtunnel.wire.models import Ref, ServiceModel, load_service
+from windtunnel.wire.models import Ref, ServiceModel, Shape, load_service
 from windtunnel.wire.naming import xform
 from windtunnel.wire.protocols import protocol_of
 from windtunnel.wire.protocols.validation import Validator, reporter
 
 _CONTAINERS = ("structure", "list", "map")
-Refuse = Callable[[str], None]
 Take = Callable[[Any], None]
 
 
@@ -35,6 +34,14 @@ def perform(ctx: Context, service: str, operation: str, *, prepared: Any = None,
     return ctx.call(service, operation, **{xform(name): value for name, value in given.items()}, **(prepared or {}))
 
 
+def ready(service: str, operations: Iterable[str]) -> None:
+    """Have the checks of these operations compiled: reading a service's model takes up to 50 ms, which is for a thread."""
+    model = load_service(service)  # held, so that it is read once
+    for operation in operations:
+        if (service, operation) in OPERATIONS:
+            _checker(model.name, operation)
+
+
 @cache
 def _checker(service: str, operation: str) -> Callable[[dict[str, Any]], None]:
     found = OPERATIONS.get((service, operation))
@@ -42,8 +49,7 @@ def _checker(service: str, operation: str) -> Callable[[dict[str, Any]], None]:
         raise not_built(service, operation)
     model = load_service(service)
     shape = model.operation(operation)
-    reader = _Reader(model, operation)
-    members = reader.structure(shape.input, declared_tree(found.declared), "") if shape.input else None
+    members = _Compiler(model, operation).structure(shape.input, declared_tree(found.declared), "") if shape.input else None
     check = Validator(model).input(shape)
     report = reporter(shape, RULES.get(service) or ServiceRules(), protocol_of(model))
 
@@ -59,35 +65,49 @@ def _checker(service: str, operation: str) -> Callable[[dict[str, Any]], None]:
     return checked
 
 
-class _Reader:
-    """Compiles what walks a value beside its shape and the declared members."""
+class _Compiler:
+    """Makes what walks a value beside its shape and the declared members. The model itself is not held by what it makes."""
 
     def __init__(self, model: ServiceModel, operation: str) -> None:
         self._model = model
         self._operation = operation
+        self._made: dict[tuple[str, int], list[Take]] = {}
 
     def structure(self, name: str, node: Node, path: str) -> Take:
         shape = self._model.shape(name)
-        made: dict[str, Take] = {}
+        members = {
+            member: self._member(ref, below, f"{path}.{member}" if path else member)
+            for member, ref in shape.members.items()
+            if (below := node.child(member)) is not None
+        }
+        service, operation = self._model.name, self._operation
 
         def take(value: Any) -> None:
             if not isinstance(value, Mapping):
                 return
             for member, item in value.items():
-                if member not in made:
-                    where = f"{path}.{member}" if path else member
-                    below, ref = node.child(member), shape.members.get(member)
-                    if below is None or ref is None:
-                        raise not_built(self._model.name, self._operation, where)
-                    made[member] = self._member(ref, below, where)
-                made[member](item)
+                found = members.get(member)
+                if found is None:
+                    raise not_built(service, operation, f"{path}.{member}" if path else member)
+                found(item)
 
         return take
 
     def _member(self, ref: Ref, node: Node, path: str) -> Take:
-        shape = self._model.shape(ref.shape)
+        """Once for a shape and what is declared of it: shapes may hold themselves."""
         if node.default is not MISSING:
             return self._only(node.default, path)
+        key = (ref.shape, id(node))
+        cell = self._made.get(key)
+        if cell is None:
+            cell = self._made[key] = []
+            cell.append(self._container(self._model.shape(ref.shape), ref, node, path))
+        if cell:
+            return cell[0]
+        later = cell
+        return lambda value: later[0](value)
+
+    def _container(self, shape: Shape, ref: Ref, node: Node, path: str) -> Take:
         if shape.type not in _CONTAINERS or shape.document:
             return _anything
         if shape.type == "structure":
@@ -99,8 +119,8 @@ class _Reader:
         if below is None and inner.type not in _CONTAINERS and node.covers_scalars(segment):
             return _anything
         if below is None:
-            raise not_built(self._model.name, self._operation, path)
-        each = self._later(element, below, path + segment)
+            return self._never(path)
+        each = self._member(element, below, path + segment)
 
         def take(value: Any) -> None:
             for item in value.values() if isinstance(value, Mapping) else value:
@@ -108,21 +128,20 @@ class _Reader:
 
         return take
 
-    def _later(self, ref: Ref, node: Node, path: str) -> Take:
-        """Compiled when it is first met: shapes may hold themselves."""
-        made: list[Take] = []
+    def _never(self, path: str) -> Take:
+        service, operation = self._model.name, self._operation
 
-        def take(value: Any) -> None:
-            if not made:
-                made.append(self._member(ref, node, path))
-            made[0](value)
+        def refuse(value: Any) -> None:
+            raise not_built(service, operation, path)
 
-        return take
+        return refuse
 
     def _only(self, default: Any, path: str) -> Take:
+        refuse = self._never(path)
+
         def take(value: Any) -> None:
             if value != default:
-                raise not_built(self._model.name, self._operation, path)
+                refuse(value)
 
         return take
 

@@ -6,18 +6,31 @@ Invariant: pure but for the calls, which go through `perform`: nothing here chan
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
 from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.tags import PREFIX, users_pairs
-from windtunnel.provision.calling import perform
-from windtunnel.provision.registry import Failed, Wanted
+from windtunnel.provision.calling import perform, ready
+from windtunnel.provision.registry import Failed, ResourceType, Wanted
 
 Pairs = list[dict[str, str]]
 T = TypeVar("T")
+
+
+class Direct(ResourceType):
+    """A type whose handler calls operations itself. calls: those of `service` by which it creates, updates and deletes, blank-separated.
+
+    They are compiled in a thread before a stack's first resource of the type (see `warming`); others are at their first use.
+    """
+
+    service: ClassVar[str] = ""
+    calls: ClassVar[str] = ""
+
+    def warm(self) -> None:
+        ready(self.service, self.calls.split())
 
 
 # --- documents ------------------------------------------------------------------------------------------------------------------

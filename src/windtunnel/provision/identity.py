@@ -30,6 +30,7 @@ _BY_WORD = (
     ("Throttl", "Throttling"),
     ("Limit", "ServiceLimitExceeded"),
     ("Quota", "ServiceLimitExceeded"),
+    ("NotEmpty", "GeneralServiceException"),
     ("Conflict", "ResourceConflict"),
     ("InUse", "ResourceConflict"),
     ("NotUpdatable", "NotUpdatable"),

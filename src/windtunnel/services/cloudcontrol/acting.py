@@ -17,6 +17,7 @@ from windtunnel.provision.checking import check, model_failure
 from windtunnel.provision.identity import handler_code
 from windtunnel.provision.names import physical_name
 from windtunnel.provision.registry import Failed, Properties, ResourceType, Wanted
+from windtunnel.provision.saying import said as in_words
 from windtunnel.provision.schemas import TypeSchema
 from windtunnel.services.cloudcontrol.model import ERRORS, invalid
 
@@ -89,8 +90,7 @@ def said(ctx: Context, type_name: str, error: AwsError | Failed) -> str:
     """A failure in the words of a handler."""
     if isinstance(error, Failed) or error.status == 501:
         return error.message
-    service = type_name.split("::")[1]
-    return f"{error.message} (Service: {service}, Status Code: {error.status or 400}, Request ID: {ctx.ids.uuid()})"
+    return in_words(error, type_name, ctx.ids.uuid())
 
 
 def not_found(type_name: str, identifier: str) -> Failed:

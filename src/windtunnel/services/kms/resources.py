@@ -7,8 +7,8 @@ from typing import Any
 
 from windtunnel.kernel.context import Context, Reply
 from windtunnel.provision.calling import perform
-from windtunnel.provision.handling import attempt, changed, checked_tags, listed, parsed, tag_changes, text, without_none
-from windtunnel.provision.registry import Created, Failed, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, attempt, changed, checked_tags, listed, parsed, tag_changes, text, without_none
+from windtunnel.provision.registry import Created, Failed, Properties, Resource, Wanted, resource_type
 from windtunnel.services.kms.model import default_policy
 from windtunnel.services.kms.operations.keys import make_pair
 
@@ -32,7 +32,12 @@ def _rotation(props: Properties) -> tuple[bool, int]:
 
 
 @resource_type("AWS::KMS::Key")
-class KeyType(ResourceType):
+class KeyType(Direct):
+    service = "kms"
+    calls = (
+        "CreateKey DescribeKey EnableKey DisableKey EnableKeyRotation DisableKeyRotation PutKeyPolicy UpdateKeyDescription "
+        "ScheduleKeyDeletion TagResource UntagResource"
+    )
     missing = _MISSING
     slow = True
 
@@ -129,7 +134,9 @@ class KeyType(ResourceType):
 
 
 @resource_type("AWS::KMS::Alias")
-class AliasType(ResourceType):
+class AliasType(Direct):
+    service = "kms"
+    calls = "CreateAlias UpdateAlias DeleteAlias"
     missing = _MISSING
 
     def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:

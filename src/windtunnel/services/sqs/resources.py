@@ -7,8 +7,8 @@ from typing import Any
 
 from windtunnel.kernel.context import Context, Reply
 from windtunnel.provision.calling import perform
-from windtunnel.provision.handling import already_exists, attempt, checked_tags, listed, parsed, tag_changes, text, without_none
-from windtunnel.provision.registry import Created, Name, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, already_exists, attempt, checked_tags, listed, parsed, tag_changes, text, without_none
+from windtunnel.provision.registry import Created, Name, Properties, Resource, Wanted, resource_type
 from windtunnel.services.sqs.model import DEFAULTS, FIFO_DEFAULTS, Queue
 
 _MISSING = frozenset({"QueueDoesNotExist"})
@@ -56,7 +56,9 @@ def _arn(ctx: Context, url: str) -> str:
 
 
 @resource_type("AWS::SQS::Queue")
-class QueueType(ResourceType):
+class QueueType(Direct):
+    service = "sqs"
+    calls = "CreateQueue DeleteQueue SetQueueAttributes TagQueue UntagQueue"
     name = Name("QueueName", 80)
     missing = _MISSING
 
@@ -146,7 +148,9 @@ def _told(ctx: Context, url: str) -> object | None:
 
 
 @resource_type("AWS::SQS::QueuePolicy")
-class QueuePolicyType(ResourceType):
+class QueuePolicyType(Direct):
+    service = "sqs"
+    calls = "SetQueueAttributes"
     name = Name("Id")
     missing = _MISSING
 
@@ -180,7 +184,9 @@ class QueuePolicyType(ResourceType):
 
 
 @resource_type("AWS::SQS::QueueInlinePolicy")
-class QueueInlinePolicyType(ResourceType):
+class QueueInlinePolicyType(Direct):
+    service = "sqs"
+    calls = "GetQueueAttributes SetQueueAttributes"
     missing = _MISSING
 
     def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:

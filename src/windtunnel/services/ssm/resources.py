@@ -8,8 +8,8 @@ from typing import Any
 from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.tags import PREFIX
 from windtunnel.provision.calling import perform
-from windtunnel.provision.handling import checked_tags, listed, shown_tags, tag_changes, with_stack_tags, without_none
-from windtunnel.provision.registry import Created, Name, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, checked_tags, listed, shown_tags, tag_changes, with_stack_tags, without_none
+from windtunnel.provision.registry import Created, Name, Properties, Resource, Wanted, resource_type
 from windtunnel.services.ssm.model import parameter_arn
 
 _MISSING = frozenset({"ParameterNotFound"})
@@ -26,7 +26,9 @@ def _pairs(props: Properties) -> list[dict[str, str]]:
 
 
 @resource_type("AWS::SSM::Parameter")
-class ParameterType(ResourceType):
+class ParameterType(Direct):
+    service = "ssm"
+    calls = "PutParameter DeleteParameter AddTagsToResource RemoveTagsFromResource"
     name = Name("Name", 2048)
     missing = _MISSING
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from windtunnel.kernel.context import Context
-from windtunnel.provision.handling import changed
-from windtunnel.provision.registry import Created, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, changed
+from windtunnel.provision.registry import Created, Properties, Resource, Wanted, resource_type
 from windtunnel.services.iam.resources.shared import MISSING, iam, iam_if_there, iam_list
 
 
 @resource_type("AWS::IAM::AccessKey")
-class AccessKeyType(ResourceType):
+class AccessKeyType(Direct):
     """`Serial` has no meaning but that another one replaces the key."""
 
+    service = "iam"
+    calls = "CreateAccessKey UpdateAccessKey DeleteAccessKey"
     missing = MISSING
 
     def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from windtunnel.kernel.context import Context
-from windtunnel.provision.handling import changed, shown_tags, without_none
-from windtunnel.provision.registry import Created, Name, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, changed, shown_tags, without_none
+from windtunnel.provision.registry import Created, Name, Properties, Resource, Wanted, resource_type
 from windtunnel.services.iam.resources.shared import MISSING, bring_tags, iam, iam_if_there, iam_list, tags
 
 
 @resource_type("AWS::IAM::ServerCertificate")
-class ServerCertificateType(ResourceType):
+class ServerCertificateType(Direct):
+    service = "iam"
+    calls = (
+        "UploadServerCertificate GetServerCertificate UpdateServerCertificate DeleteServerCertificate TagServerCertificate "
+        "UntagServerCertificate"
+    )
     name = Name("ServerCertificateName", 128)
     missing = MISSING
 

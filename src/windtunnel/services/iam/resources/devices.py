@@ -7,8 +7,8 @@ from typing import Any
 
 from windtunnel.kernel.context import Context
 from windtunnel.provision.calling import perform
-from windtunnel.provision.handling import set_changes, shown_tags, without_none
-from windtunnel.provision.registry import Created, Failed, Name, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, set_changes, shown_tags, without_none
+from windtunnel.provision.registry import Created, Failed, Name, Properties, Resource, Wanted, resource_type
 from windtunnel.services.iam.devices import STEP, code_at, find_device, seed_of
 from windtunnel.services.iam.operations.mfa import new_drawing
 from windtunnel.services.iam.resources.shared import MISSING, bring_tags, iam, iam_if_there, iam_list, tags
@@ -31,7 +31,9 @@ def _give(ctx: Context, serial: str, old: Properties, new: Properties) -> None:
 
 
 @resource_type("AWS::IAM::VirtualMFADevice")
-class VirtualMFADeviceType(ResourceType):
+class VirtualMFADeviceType(Direct):
+    service = "iam"
+    calls = "CreateVirtualMFADevice DeleteVirtualMFADevice EnableMFADevice DeactivateMFADevice TagMFADevice UntagMFADevice"
     name = Name("VirtualMfaDeviceName", 226)
     missing = MISSING
     slow = True

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from windtunnel.kernel.context import Context
-from windtunnel.provision.handling import changed
-from windtunnel.provision.registry import Created, Name, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, changed
+from windtunnel.provision.registry import Created, Name, Properties, Resource, Wanted, resource_type
 from windtunnel.services.iam.resources.shared import MISSING, Holder, iam, iam_if_there, iam_list
 
 _GROUP = Holder("Group")
 
 
 @resource_type("AWS::IAM::Group")
-class GroupType(ResourceType):
+class GroupType(Direct):
+    service = "iam"
+    calls = "CreateGroup DeleteGroup UpdateGroup GetGroup AttachGroupPolicy DetachGroupPolicy PutGroupPolicy DeleteGroupPolicy"
     name = Name("GroupName", 128)
     missing = MISSING
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from windtunnel.kernel.context import Context
-from windtunnel.provision.handling import already_exists, text
-from windtunnel.provision.registry import Created, Failed, Name, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, already_exists, text
+from windtunnel.provision.registry import Created, Failed, Name, Properties, Resource, Wanted, resource_type
 from windtunnel.services.iam.resources.shared import MISSING, document, iam, iam_if_there, iam_list
 
 _NOUNS = ("Role", "User", "Group")
@@ -21,7 +21,9 @@ def _holders(props: Properties) -> Iterator[tuple[str, str]]:
 
 
 @resource_type("AWS::IAM::Policy")
-class PolicyType(ResourceType):
+class PolicyType(Direct):
+    service = "iam"
+    calls = "PutRolePolicy DeleteRolePolicy PutUserPolicy DeleteUserPolicy PutGroupPolicy DeleteGroupPolicy"
     name = Name("Id")
     missing = MISSING
 
@@ -74,9 +76,10 @@ class PolicyType(ResourceType):
         return ()
 
 
-class _OnePolicy(ResourceType):
+class _OnePolicy(Direct):
     """An inline policy of one entity. Its identifier is `POLICY|ENTITY`, as the provider schema's primary identifier says."""
 
+    service = "iam"
     missing = MISSING
     noun = ""
 
@@ -123,14 +126,17 @@ class _OnePolicy(ResourceType):
 
 @resource_type("AWS::IAM::RolePolicy")
 class RolePolicyType(_OnePolicy):
+    calls = "PutRolePolicy GetRolePolicy DeleteRolePolicy"
     noun = "Role"
 
 
 @resource_type("AWS::IAM::UserPolicy")
 class UserPolicyType(_OnePolicy):
+    calls = "PutUserPolicy GetUserPolicy DeleteUserPolicy"
     noun = "User"
 
 
 @resource_type("AWS::IAM::GroupPolicy")
 class GroupPolicyType(_OnePolicy):
+    calls = "PutGroupPolicy GetGroupPolicy DeleteGroupPolicy"
     noun = "Group"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from windtunnel.kernel.context import Context
-from windtunnel.provision.handling import set_changes
-from windtunnel.provision.registry import Created, Name, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, set_changes
+from windtunnel.provision.registry import Created, Name, Properties, Resource, Wanted, resource_type
 from windtunnel.services.iam.resources.shared import MISSING, iam, iam_if_there, iam_list
 
 
@@ -19,7 +19,9 @@ def _hold(ctx: Context, name: str, old: Properties, new: Properties) -> None:
 
 
 @resource_type("AWS::IAM::InstanceProfile")
-class InstanceProfileType(ResourceType):
+class InstanceProfileType(Direct):
+    service = "iam"
+    calls = "CreateInstanceProfile DeleteInstanceProfile AddRoleToInstanceProfile RemoveRoleFromInstanceProfile"
     name = Name("InstanceProfileName", 128)
     missing = MISSING
 

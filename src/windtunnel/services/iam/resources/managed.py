@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from windtunnel.kernel.context import Context
-from windtunnel.provision.handling import changed, set_changes, text, without_none
-from windtunnel.provision.registry import Created, Name, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, changed, set_changes, text, without_none
+from windtunnel.provision.registry import Created, Name, Properties, Resource, Wanted, resource_type
 from windtunnel.services.iam.model import MAX_POLICY_VERSIONS
 from windtunnel.services.iam.resources.shared import MISSING, document, iam, iam_if_there, iam_list
 
@@ -42,7 +42,12 @@ def _attributes(policy: dict[str, Any]) -> dict[str, Any]:
 
 
 @resource_type("AWS::IAM::ManagedPolicy")
-class ManagedPolicyType(ResourceType):
+class ManagedPolicyType(Direct):
+    service = "iam"
+    calls = (
+        "CreatePolicy GetPolicy DeletePolicy CreatePolicyVersion DeletePolicyVersion ListPolicyVersions AttachRolePolicy "
+        "DetachRolePolicy AttachUserPolicy DetachUserPolicy AttachGroupPolicy DetachGroupPolicy"
+    )
     name = Name("ManagedPolicyName", 128)
     missing = MISSING
 

@@ -6,13 +6,19 @@ from collections.abc import Iterable
 
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import not_built
-from windtunnel.provision.handling import changed, set_changes, shown_tags, without_none
-from windtunnel.provision.registry import Created, Name, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, changed, set_changes, shown_tags, without_none
+from windtunnel.provision.registry import Created, Name, Properties, Resource, Wanted, resource_type
 from windtunnel.services.iam.resources.shared import MISSING, bring_tags, iam, iam_if_there, tags
 
 
 @resource_type("AWS::IAM::OIDCProvider")
-class OIDCProviderType(ResourceType):
+class OIDCProviderType(Direct):
+    service = "iam"
+    calls = (
+        "CreateOpenIDConnectProvider DeleteOpenIDConnectProvider AddClientIDToOpenIDConnectProvider "
+        "RemoveClientIDFromOpenIDConnectProvider UpdateOpenIDConnectProviderThumbprint TagOpenIDConnectProvider "
+        "UntagOpenIDConnectProvider"
+    )
     missing = MISSING
 
     def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:
@@ -63,7 +69,9 @@ class OIDCProviderType(ResourceType):
 
 
 @resource_type("AWS::IAM::SAMLProvider")
-class SAMLProviderType(ResourceType):
+class SAMLProviderType(Direct):
+    service = "iam"
+    calls = "CreateSAMLProvider GetSAMLProvider UpdateSAMLProvider DeleteSAMLProvider TagSAMLProvider UntagSAMLProvider"
     name = Name("Name", 128)
     missing = MISSING
 

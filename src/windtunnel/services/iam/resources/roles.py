@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from windtunnel.kernel.context import Context
-from windtunnel.provision.handling import changed, shown_tags, text, without_none
-from windtunnel.provision.registry import Created, Name, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, changed, shown_tags, text, without_none
+from windtunnel.provision.registry import Created, Name, Properties, Resource, Wanted, resource_type
 from windtunnel.services.iam.resources.shared import MISSING, Holder, boundary, bring_tags, document, iam, iam_if_there, iam_list, tags
 
 _ROLE = Holder("Role")
@@ -14,7 +14,12 @@ _LONGEST_SESSION = 3600
 
 
 @resource_type("AWS::IAM::Role")
-class RoleType(ResourceType):
+class RoleType(Direct):
+    service = "iam"
+    calls = (
+        "CreateRole DeleteRole UpdateRole UpdateAssumeRolePolicy AttachRolePolicy DetachRolePolicy PutRolePolicy "
+        "DeleteRolePolicy PutRolePermissionsBoundary DeleteRolePermissionsBoundary TagRole UntagRole"
+    )
     name = Name("RoleName", 64)
     missing = MISSING
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from windtunnel.kernel.context import Context
-from windtunnel.provision.handling import changed
-from windtunnel.provision.registry import Created, Failed, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, changed
+from windtunnel.provision.registry import Created, Failed, Properties, Resource, Wanted, resource_type
 from windtunnel.services.iam.resources.shared import MISSING, iam, iam_if_there, iam_list
 
 
 @resource_type("AWS::IAM::ServiceLinkedRole")
-class ServiceLinkedRoleType(ResourceType):
+class ServiceLinkedRoleType(Direct):
+    service = "iam"
+    calls = "CreateServiceLinkedRole DeleteServiceLinkedRole UpdateRole"
     missing = MISSING
 
     def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:

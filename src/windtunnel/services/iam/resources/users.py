@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from windtunnel.kernel.context import Context
-from windtunnel.provision.handling import changed, set_changes, shown_tags, without_none
-from windtunnel.provision.registry import Created, Name, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, changed, set_changes, shown_tags, without_none
+from windtunnel.provision.registry import Created, Name, Properties, Resource, Wanted, resource_type
 from windtunnel.services.iam.passwords import Hashed, check_password, hashed
 from windtunnel.services.iam.resources.shared import MISSING, Holder, boundary, bring_tags, iam, iam_if_there, iam_list, tags
 
@@ -38,7 +38,13 @@ def _login(ctx: Context, name: str, old: Properties, new: Properties) -> None:
 
 
 @resource_type("AWS::IAM::User")
-class UserType(ResourceType):
+class UserType(Direct):
+    service = "iam"
+    calls = (
+        "CreateUser DeleteUser UpdateUser GetUser AddUserToGroup RemoveUserFromGroup DeleteLoginProfile AttachUserPolicy "
+        "DetachUserPolicy PutUserPolicy DeleteUserPolicy PutUserPermissionsBoundary DeleteUserPermissionsBoundary TagUser "
+        "UntagUser"
+    )
     name = Name("UserName", 64)
     missing = MISSING
     slow = True
@@ -111,7 +117,9 @@ class UserType(ResourceType):
 
 
 @resource_type("AWS::IAM::UserToGroupAddition")
-class UserToGroupAdditionType(ResourceType):
+class UserToGroupAdditionType(Direct):
+    service = "iam"
+    calls = "AddUserToGroup RemoveUserFromGroup"
     name = Name("Id")
     missing = MISSING
 

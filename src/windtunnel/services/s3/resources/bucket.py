@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import not_built
-from windtunnel.provision.handling import already_exists, attempt, changed, listed, shown_tags, with_stack_tags, without_none
-from windtunnel.provision.registry import Created, Failed, Name, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, already_exists, attempt, changed, listed, shown_tags, with_stack_tags, without_none
+from windtunnel.provision.registry import Created, Failed, Name, Properties, Resource, Wanted, resource_type
 from windtunnel.services.s3.buckets import ENFORCED, Bucket
 from windtunnel.services.s3.resources.parts import PARTS, REPORTS, s3
 
@@ -46,7 +46,11 @@ def _attributes(ctx: Context, bucket: str) -> dict[str, Any]:
 
 
 @resource_type("AWS::S3::Bucket")
-class BucketType(ResourceType):
+class BucketType(Direct):
+    service = "s3"
+    calls = " ".join(
+        ("CreateBucket DeleteBucket PutBucketAcl PutBucketTagging DeleteBucketTagging", *(part.calls() for part in (*PARTS, *REPORTS)))
+    )
     name = Name("BucketName", 63, lower=True)
     missing = MISSING
 

@@ -41,6 +41,9 @@ class Part(msgspec.Struct, frozen=True):
     remove: str = ""
     reset: Any = None
 
+    def calls(self) -> str:
+        return f"{self.operation} {self.remove}"
+
     def bring(self, ctx: Context, bucket: str, old: Properties, new: Properties) -> None:
         value = new.get(self.property)
         if value == old.get(self.property):
@@ -202,6 +205,9 @@ class Reports(msgspec.Struct, frozen=True):
     name: str
     put: Convert
     shown: Convert
+
+    def calls(self) -> str:
+        return f"PutBucket{self.name}Configuration DeleteBucket{self.name}Configuration"
 
     def bring(self, ctx: Context, bucket: str, old: Properties, new: Properties) -> None:
         put, gone = keyed_changes(old.get(self.property), new.get(self.property), lambda item: str(item["Id"]))

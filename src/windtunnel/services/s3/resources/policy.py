@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from windtunnel.kernel.context import Context
-from windtunnel.provision.handling import already_exists, attempt, listed, parsed, text
-from windtunnel.provision.registry import Created, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, already_exists, attempt, listed, parsed, text
+from windtunnel.provision.registry import Created, Properties, Resource, Wanted, resource_type
 from windtunnel.services.s3.buckets import Bucket
 from windtunnel.services.s3.resources.parts import s3
 
@@ -14,7 +14,9 @@ _MISSING = frozenset({"NoSuchBucket", "NoSuchBucketPolicy"})
 
 
 @resource_type("AWS::S3::BucketPolicy")
-class BucketPolicyType(ResourceType):
+class BucketPolicyType(Direct):
+    service = "s3"
+    calls = "PutBucketPolicy DeleteBucketPolicy"
     missing = _MISSING
 
     def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:

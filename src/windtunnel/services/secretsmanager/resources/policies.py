@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from windtunnel.kernel.context import Context
-from windtunnel.provision.handling import already_exists, attempt, listed, parsed, text
-from windtunnel.provision.registry import Created, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, already_exists, attempt, listed, parsed, text
+from windtunnel.provision.registry import Created, Properties, Resource, Wanted, resource_type
 from windtunnel.services.secretsmanager.resources.shared import MISSING, secrets
 
 
@@ -16,7 +16,9 @@ def _told(ctx: Context, secret: str) -> object | None:
 
 
 @resource_type("AWS::SecretsManager::ResourcePolicy")
-class ResourcePolicyType(ResourceType):
+class ResourcePolicyType(Direct):
+    service = "secretsmanager"
+    calls = "GetResourcePolicy PutResourcePolicy DeleteResourcePolicy"
     missing = MISSING
 
     def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:

@@ -6,12 +6,15 @@ from collections.abc import Iterable
 
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import not_built
-from windtunnel.provision.registry import Created, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct
+from windtunnel.provision.registry import Created, Properties, Resource, Wanted, resource_type
 from windtunnel.services.secretsmanager.resources.shared import MISSING, described, secrets
 
 
 @resource_type("AWS::SecretsManager::RotationSchedule")
-class RotationScheduleType(ResourceType):
+class RotationScheduleType(Direct):
+    service = "secretsmanager"
+    calls = "RotateSecret CancelRotateSecret"
     missing = MISSING
 
     def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from windtunnel.kernel.context import Context
-from windtunnel.provision.handling import changed, keyed_changes, listed, shown_tags, tag_changes, with_stack_tags, without_none
-from windtunnel.provision.registry import Created, Failed, Name, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, changed, keyed_changes, listed, shown_tags, tag_changes, with_stack_tags, without_none
+from windtunnel.provision.registry import Created, Failed, Name, Properties, Resource, Wanted, resource_type
 from windtunnel.services.secretsmanager.resources.shared import MISSING, described, secrets
 
 _PASSWORD = (
@@ -52,7 +52,12 @@ def _replicas(props: Properties) -> list[dict[str, Any]]:
 
 
 @resource_type("AWS::SecretsManager::Secret")
-class SecretType(ResourceType):
+class SecretType(Direct):
+    service = "secretsmanager"
+    calls = (
+        "CreateSecret UpdateSecret DescribeSecret DeleteSecret GetRandomPassword ReplicateSecretToRegions "
+        "RemoveRegionsFromReplication TagResource UntagResource"
+    )
     name = Name("Name", 256)
     missing = MISSING
 

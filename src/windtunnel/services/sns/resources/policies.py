@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from windtunnel.kernel.context import Context
-from windtunnel.provision.handling import already_exists, listed, parsed, text
-from windtunnel.provision.registry import Created, Name, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, already_exists, listed, parsed, text
+from windtunnel.provision.registry import Created, Name, Properties, Resource, Wanted, resource_type
 from windtunnel.services.sns.model import Topic, topic_arn
 from windtunnel.services.sns.resources.shared import MISSING, sns, sns_if_there
 
@@ -31,7 +31,9 @@ def _told(ctx: Context, arn: str) -> object | None:
 
 
 @resource_type("AWS::SNS::TopicPolicy")
-class TopicPolicyType(ResourceType):
+class TopicPolicyType(Direct):
+    service = "sns"
+    calls = "SetTopicAttributes"
     name = Name("Id")
     missing = MISSING
 
@@ -65,7 +67,9 @@ class TopicPolicyType(ResourceType):
 
 
 @resource_type("AWS::SNS::TopicInlinePolicy")
-class TopicInlinePolicyType(ResourceType):
+class TopicInlinePolicyType(Direct):
+    service = "sns"
+    calls = "SetTopicAttributes"
     missing = MISSING
 
     def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:

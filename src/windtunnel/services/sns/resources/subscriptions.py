@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.scope import Arn
-from windtunnel.provision.handling import listed, without_none
-from windtunnel.provision.registry import Created, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, listed, without_none
+from windtunnel.provision.registry import Created, Properties, Resource, Wanted, resource_type
 from windtunnel.services.sns.resources.shared import MISSING, attributes, shown, sns, sns_if_there
 
 _ATTRIBUTES = (
@@ -33,9 +33,11 @@ def _home(ctx: Context, arn: str) -> Context:
 
 
 @resource_type("AWS::SNS::Subscription")
-class SubscriptionType(ResourceType):
+class SubscriptionType(Direct):
     """One that is to be confirmed by its endpoint is made when it was asked for, as on AWS."""
 
+    service = "sns"
+    calls = "Subscribe Unsubscribe GetSubscriptionAttributes SetSubscriptionAttributes"
     missing = MISSING
 
     def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:

@@ -7,8 +7,17 @@ from typing import Any
 
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import not_built
-from windtunnel.provision.handling import already_exists, listed, set_changes, shown_tags, tag_changes, with_stack_tags, without_none
-from windtunnel.provision.registry import Created, Name, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import (
+    Direct,
+    already_exists,
+    listed,
+    set_changes,
+    shown_tags,
+    tag_changes,
+    with_stack_tags,
+    without_none,
+)
+from windtunnel.provision.registry import Created, Name, Properties, Resource, Wanted, resource_type
 from windtunnel.services.sns import signing
 from windtunnel.services.sns.model import Topic
 from windtunnel.services.sns.resources.shared import MISSING, attribute, attributes, shown, sns, sns_if_there
@@ -46,7 +55,9 @@ def _protect(ctx: Context, arn: str, old: Properties, new: Properties) -> None:
 
 
 @resource_type("AWS::SNS::Topic")
-class TopicType(ResourceType):
+class TopicType(Direct):
+    service = "sns"
+    calls = "CreateTopic DeleteTopic SetTopicAttributes Subscribe Unsubscribe ListSubscriptionsByTopic TagResource UntagResource"
     name = Name("TopicName", 250)
     missing = MISSING
     slow = True
