@@ -25,6 +25,10 @@ NAMES: dict[str, Any] = {
     "changesettype": "UPDATE",
     "uniqueid": "i-1",
     "status": "SUCCESS",
+    "type": "RESOURCE",
+    "typename": "AWS::SQS::Queue",
+    "versionid": "00000001",
+    "arn": f"arn:aws:cloudformation:{REGION}::type/resource/AWS-SQS-Queue",
 }
 ALSO: dict[str, str] = {
     "CreateStack": "TemplateBody",
@@ -36,6 +40,8 @@ ALSO: dict[str, str] = {
     "UpdateStack": "TemplateBody",
     "SetStackPolicy": "StackPolicyBody",
     "DescribeStackResources": "StackName",
+    "DescribeType": "TypeName Type",
+    "ListTypeVersions": "TypeName Type",
     "GetTemplate": "StackName",
     "GetTemplateSummary": "TemplateBody",
     "ValidateTemplate": "TemplateBody",

@@ -41,7 +41,12 @@ def create_resource(ctx: Context, type_name: str, desired_state: str, role_arn: 
 
 
 def _patch(ctx: Context, args: dict[str, Any]) -> dict[str, Any]:
-    """In a thread: what is there is read and the patch tried, so that what cannot be is said at once."""
+    """In a thread: what is there is read and the patch tried, so that what cannot be is said at once.
+
+    Not for a request that is sent again: what it asked for may be there already.
+    """
+    if args.get("client_token") and ctx.tx.find(Request, "client", args["client_token"], limit=1):
+        return args
     type_name, text = args["type_name"], args["identifier"]
     handler, schema = the_type(type_name, "update")
     operations = parse_patch(args["patch_document"])
