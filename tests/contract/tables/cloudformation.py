@@ -53,6 +53,8 @@ ERRORS = {
     "GeneralServiceException",
     "InsufficientCapabilitiesException",
     "TokenAlreadyExistsException",
+    "CFNRegistryException",
+    "TypeNotFoundException",
 }
 """On the wire a code is what the model says in `error.code`; GeneralServiceException is a HandlerErrorCode of the registry."""
 
