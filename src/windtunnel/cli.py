@@ -17,7 +17,7 @@ COMMANDS = {
     "down": "stop the cloud that runs on a data directory",
     "env": "print shell exports for clients of the running cloud",
     "account": "make and list the accounts of the running cloud",
-    "explain": "why something was denied, or the least policy that a role or user needed",
+    "explain": "why something was denied, why a stack failed, or the least policy that a role or user needed",
     "status": "what runs in the cloud",
     "snapshot": "save, load, list and delete whole clouds by name, also beside a running one",
     "doctor": "see whether a data directory is whole; mend what can be mended",
@@ -159,7 +159,7 @@ def _account_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def _explain_arguments(command: argparse.ArgumentParser) -> None:
-    command.add_argument("what", nargs="?", metavar="WHAT", help="a request id, or the ARN or name of a role or user (default: everyone)")
+    command.add_argument("what", nargs="?", metavar="WHAT", help="a stack, a request id, or the ARN or name of a role or user (default: all denials)")
     command.add_argument("--least", action="store_true", help="the least policy that the role or user needed for what it did")
     command.add_argument("--since", metavar="T", help="only what happened since: 10m, 2h, 1d, or an ISO 8601 time")
     command.add_argument("--last", type=int, default=5, metavar="N", help="how many denials (default: %(default)s)")

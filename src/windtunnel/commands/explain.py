@@ -1,4 +1,4 @@
-"""`explain [WHAT]`: why something was denied. `explain --least ROLE|USER`: the least policy that it needed for what it did."""
+"""`explain [WHAT]`: why something was denied, or why a stack failed. `explain --least ROLE|USER`: the least policy that it needed for what it did."""
 
 from __future__ import annotations
 
@@ -43,6 +43,11 @@ def moment(text: str, now: float) -> float | None:
 
 
 def _denials(options: argparse.Namespace, since: float) -> int:
+    if options.what:
+        stack = ask(options.data, "explain.stack", what=options.what)["stack"]
+        if stack is not None:
+            print(json.dumps(stack, indent=2) if options.json else stack_as_text(stack))
+            return 0
     found = ask(options.data, "explain.denials", what=options.what or "", since=since, limit=options.last)["denials"]
     if options.json:
         print(json.dumps(found, indent=2))
@@ -65,6 +70,27 @@ def as_text(denial: Record) -> str:
             what = "not this resource" if near["failed"] == "resource" else "its conditions do not hold"
             lines.append(f"  near: statement {near['statement']} of {near['policy']} ({near['policy_type']}) allows the action, {what}:")
             lines.append(f"    {near['text']}")
+    return "\n".join(lines)
+
+
+def stack_as_text(stack: Record) -> str:
+    """Why a stack failed, for people: the resource, the words, what was denied or wrong, and where it stands in the template."""
+    lines = [f"stack {stack['name']} is {stack['status']}{': ' + stack['reason'] if stack['reason'] else ''}"]
+    cause = stack["cause"]
+    if cause is None:
+        return "\n".join([*lines, "  nothing failed in its last operation"])
+    within = f" in nested stack {stack['in']}" if "in" in stack else ""
+    when = time.strftime("%H:%M:%S", time.localtime(cause["at"]))
+    lines.append(f"  first cause, {when}: {cause['resource']} ({cause['type']}){within} {cause['status']}")
+    lines += [f"    {line}" for line in cause["reason"].splitlines()]
+    if "denied" in cause:
+        lines.append(
+            f"  denied: {cause['denied']['action']} on {cause['denied']['resource']} (windtunnel explain tells by which statement)"
+        )
+    if "property" in cause:
+        lines.append(f"  property: {cause['property']}")
+    if "line" in cause:
+        lines.append(f"  template, line {cause['line']}: {cause['says']}")
     return "\n".join(lines)
 
 

@@ -1,6 +1,7 @@
 """CloudFormation: templates become stacks whose resources really exist."""
 
 from windtunnel.kernel.registry import ServiceRules, service_rules
+from windtunnel.services.cloudformation import explaining as explaining
 from windtunnel.services.cloudformation import jobs as jobs
 from windtunnel.services.cloudformation import operations as operations
 

@@ -132,18 +132,17 @@ def submit(
     from windtunnel.services.cloudformation.language import parameters as p
     from windtunnel.services.cloudformation.language.conditions import conditions
     from windtunnel.services.cloudformation.language.environment import Environment
-    from windtunnel.services.cloudformation.language.extensions import expand
     from windtunnel.services.cloudformation.language.graph import dependencies
     from windtunnel.services.cloudformation.language.macros import is_to_be_transformed
     from windtunnel.services.cloudformation.language.parse import parse
     from windtunnel.services.cloudformation.language.rules import broken_rules
     from windtunnel.services.cloudformation.language.structure import check
     from windtunnel.services.cloudformation.language.summary import summary
-    from windtunnel.services.cloudformation.transforming import transformed, transforms_of
+    from windtunnel.services.cloudformation.transforming import TransformFailed, transformed, transforms_of
 
     try:
         template = parse(text)
-        extended = is_to_be_transformed(template)
+        extended, named = is_to_be_transformed(template), transforms_of(template)
         if not extended:
             check(template, known_types=schemas.known, attributes=attributes_of)
         declared = p.declared(template)
@@ -164,11 +163,13 @@ def submit(
             zones=zones(ctx, text),
         )
         if extended:
-            template = transformed(ctx, template, parameters, env)
-            template = expand(template, parameters, env)
-            check(template, known_types=schemas.known, attributes=attributes_of)
-            if check_capabilities:
-                require(summary(template, declared), yes)
+            try:
+                template = transformed(ctx, template, parameters, env)
+                check(template, known_types=schemas.known, attributes=attributes_of)
+                if check_capabilities:
+                    require(summary(template, declared), yes)
+            except TransformFailed as failure:
+                trouble, template = failure.message, {"Resources": {}}
         true = conditions(template, parameters, env)
         broken = broken_rules(template, parameters, env)
         if broken:
@@ -195,7 +196,7 @@ def submit(
         conditions=true,
         needs=needs,
         hidden=[name for name, parameter in declared.items() if parameter.no_echo],
-        transforms=transforms_of(template),
+        transforms=named,
         description=str(template.get("Description") or ""),
         zones=env.zones,
         types=types,

@@ -147,10 +147,14 @@ def _end(ctx: Context, live: Live, status: str, reason: str = "") -> str:
 
 
 def _forget_templates(ctx: Context, live: Live) -> None:
-    """Only the version in force is kept, and the one before it, to which a parent may turn a nested stack back."""
+    """Only the version in force is kept, and the one before it, to which a parent may turn a nested stack back;
+    and the one that failed, for whoever asks why."""
     stack = live.stack
     for version in range(max(1, stack.made - 8), stack.next_version):
-        if version not in (stack.made, stack.previous) and stack.status not in ("ROLLBACK_COMPLETE", "DELETE_COMPLETE"):
+        if version not in (stack.made, stack.previous, live.operation.made) and stack.status not in (
+            "ROLLBACK_COMPLETE",
+            "DELETE_COMPLETE",
+        ):
             ctx.tx.delete(Template, f"{stack.id}/{version:06d}")
 
 

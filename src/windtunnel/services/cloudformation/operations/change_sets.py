@@ -166,20 +166,21 @@ def create_change_set(
     starting.check_role(ctx, role_arn, stack.arn(ctx.scope))
     nothing = not first and starting.unchanged(ctx, stack, submission, wanted)
     nothing = nothing and (notification_arns is None or notification_arns == stack.notification_arns)
-    version = 0 if nothing else starting.keep_template(ctx, stack, submission, wanted)
+    failed = NOTHING if nothing else submission.trouble if not submission.types else ""
+    version = 0 if failed else starting.keep_template(ctx, stack, submission, wanted)
     ctx.tx.put(stack)
     change_set = ChangeSet(
         stack=stack.id,
         name=change_set_name,
         id=ctx.ids.uuid(),
         created=ctx.now,
-        status="FAILED" if nothing else "CREATE_COMPLETE",
-        execution="UNAVAILABLE" if nothing else "AVAILABLE",
-        reason=NOTHING if nothing else "",
+        status="FAILED" if failed else "CREATE_COMPLETE",
+        execution="UNAVAILABLE" if failed else "AVAILABLE",
+        reason=failed,
         description=description,
         version=version,
         first=first,
-        changes=[] if nothing else changes,
+        changes=[] if failed else changes,
         trouble=submission.trouble,
         about=submission.description,
         role_arn=role_arn,
