@@ -25,7 +25,7 @@ from windtunnel.services.cloudformation.language.macros import (
     transform_parameters,
     transforms,
 )
-from windtunnel.services.cloudformation.language.parse import parse
+from windtunnel.services.cloudformation.language.parse import parse, sound
 from windtunnel.services.cloudformation.language.scope import Scope
 
 
@@ -107,12 +107,13 @@ def _included(ctx: Context, given: dict[str, Any], parameters: dict[str, Any], e
 
 def _serverless(ctx: Context, template: dict[str, Any], parameters: dict[str, Any]) -> dict[str, Any]:
     plain = {name: ",".join(value) if isinstance(value, list) else value for name, value in parameters.items()}
-    told = ctx.cloud.part("helper").run(
+    helper = ctx.cloud.part("helper")
+    told = helper.run(
         "windtunnel.services.cloudformation.serverless:translated", template, plain, _managed_policies(ctx), ctx.scope.region, timeout=60.0
     )
     if "error" in told:
         raise TransformFailed(SERVERLESS, told["error"])
-    found: dict[str, Any] = told["template"]
+    found: dict[str, Any] = sound(told["template"])
     return found
 
 
