@@ -159,7 +159,9 @@ def _account_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def _explain_arguments(command: argparse.ArgumentParser) -> None:
-    command.add_argument("what", nargs="?", metavar="WHAT", help="a stack, a request id, or the ARN or name of a role or user (default: all denials)")
+    command.add_argument(
+        "what", nargs="?", metavar="WHAT", help="a stack, a request id, or the ARN or name of a role or user (default: all denials)"
+    )
     command.add_argument("--least", action="store_true", help="the least policy that the role or user needed for what it did")
     command.add_argument("--since", metavar="T", help="only what happened since: 10m, 2h, 1d, or an ISO 8601 time")
     command.add_argument("--last", type=int, default=5, metavar="N", help="how many denials (default: %(default)s)")
