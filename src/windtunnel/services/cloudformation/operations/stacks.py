@@ -51,9 +51,7 @@ def checked_tags(tags: Tags | None) -> dict[str, str]:
 
 
 def checked_topics(arns: list[str] | None) -> list[str]:
-    """Notification topics: at most five ARNs of SNS."""
-    if len(arns or []) > 5:
-        raise invalid("Only 5 notification ARNs are allowed.")
+    """Notification topics are ARNs of SNS."""
     for arn in arns or []:
         parsed = Arn.parse(arn)
         if parsed is None or parsed.service != "sns" or not parsed.resource:
