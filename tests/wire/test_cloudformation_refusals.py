@@ -103,7 +103,9 @@ CREATE: list[Any] = [
     ),
     pytest.param({"OnFailure": "EXPLODE"}, "failed to satisfy constraint", id="an unknown wish"),
     pytest.param({"NotificationARNs": ["x"]}, "is not a valid SNS topic ARN", id="no topic"),
-    pytest.param({"NotificationARNs": [f"arn:aws:sns:{REGION}:{ACCOUNT}:t"] * 6}, "Member must have length less than or equal to 5", id="six topics"),
+    pytest.param(
+        {"NotificationARNs": [f"arn:aws:sns:{REGION}:{ACCOUNT}:t"] * 6}, "Member must have length less than or equal to 5", id="six topics"
+    ),
     pytest.param({"StackPolicyBody": "{}"}, "Error validating stack policy: Invalid stack policy", id="no stack policy"),
     pytest.param({"StackPolicyBody": "{}", "StackPolicyURL": "https://x.s3.amazonaws.com/y"}, "You cannot specify both", id="two policies"),
     pytest.param(

@@ -316,6 +316,21 @@ def test_a_stack_does_what_its_role_may_and_no_more(door: Door, stacks: Stacks) 
         stacks.create("none", template(Group=group()), RoleARN="arn:aws:iam::123456789012:role/none")
 
 
+def test_a_role_that_is_gone_fails_a_deletion_until_another_is_given(door: Door, stacks: Stacks) -> None:
+    iam = door.client("iam")
+    trust = {"Effect": "Allow", "Principal": {"Service": "cloudformation.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    may = {"Effect": "Allow", "Action": "logs:*", "Resource": "*"}
+    for name in ("first", "second"):
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}))
+        iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [may]}))
+    role = "arn:aws:iam::123456789012:role/"
+    assert stacks.create("orphan", template(Group=group()), RoleARN=f"{role}first") == "CREATE_COMPLETE"
+    iam.delete_role_policy(RoleName="first", PolicyName="p")
+    iam.delete_role(RoleName="first")
+    assert stacks.delete("orphan") == "DELETE_FAILED"
+    assert stacks.delete("orphan", RoleARN=f"{role}second") == "DELETE_COMPLETE"
+
+
 def test_a_type_that_does_not_run_fails_the_stack_and_says_so(stacks: Stacks) -> None:
     assert stacks.create("other", template(Db={"Type": "AWS::Neptune::DBCluster"})) == "ROLLBACK_COMPLETE"
     assert any("does not run the resource type AWS::Neptune::DBCluster" in reason for _, _, reason in stacks.events("other"))

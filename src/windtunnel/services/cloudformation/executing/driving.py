@@ -168,11 +168,10 @@ def _look_after_coming(ctx: Context, live: Live, resource: StackResource) -> Non
 def _look_after_going(ctx: Context, live: Live, resource: StackResource) -> None:
     state = resource.leftovers[0] if resource.going == "delete-left" else resource.now
     assert state is not None
-    handler = handler_of(resource.type)
     try:
-        gone = handler.gone(acting(ctx, live.operation, live.arn), as_resource(live, resource, state))
+        gone = handler_of(resource.type).gone(acting(ctx, live.operation, live.arn), as_resource(live, resource, state))
     except (AwsError, Failed) as error:
-        if isinstance(error, Failed) or error.code not in handler.missing:
+        if isinstance(error, Failed) or error.code not in handler_of(resource.type).missing:
             could_not(ctx, live, resource, error)
             return
         gone = True
@@ -206,9 +205,9 @@ def _would_change(ctx: Context, live: Live, resource: StackResource) -> bool:
     state = resource.leftovers[0] if resource.going == "delete-left" else resource.now
     if state is None:
         return True
-    handler = handler_of(resource.type)
-    actor, shown = acting(ctx, live.operation, live.arn), as_resource(live, resource, state)
+    shown = as_resource(live, resource, state)
     try:
+        handler, actor = handler_of(resource.type), acting(ctx, live.operation, live.arn)
         asked = handler.gone(actor, shown) if resource.going.startswith("delete") else handler.settled(actor, shown)
     except (AwsError, Failed):
         return True

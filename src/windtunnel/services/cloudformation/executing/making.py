@@ -36,8 +36,8 @@ def make(ctx: Context, live: Live, logical: str) -> None:
     """A resource's turn."""
     spec = live.spec(logical)
     resource = live.resource(logical, spec["Type"])
-    actor = acting(ctx, live.operation, live.arn)
     try:
+        actor = acting(ctx, live.operation, live.arn)
         handler = handler_of(spec["Type"])
         said = stated(ctx, actor, live, logical)
     except (AwsError, Failed, TemplateError) as error:

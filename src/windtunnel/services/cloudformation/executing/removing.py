@@ -68,13 +68,11 @@ def _remove_state(ctx: Context, live: Live, resource: StackResource, state: Stat
         _fail(ctx, live, resource, state, Failed(f"Windtunnel takes no snapshots of {resource.type} yet; it was kept.", ""), doing)
         return False
     happening.of_resource(ctx, stack, operation, resource, "DELETE_IN_PROGRESS", "", state.physical)
-    actor = acting(ctx, operation, live.arn)
-    handler = handler_of(resource.type)
     try:
         with ctx.tx.savepoint():
-            at_once = handler.delete(actor, as_resource(live, resource, state))
+            at_once = handler_of(resource.type).delete(acting(ctx, operation, live.arn), as_resource(live, resource, state))
     except (AwsError, Failed) as error:
-        if isinstance(error, Failed) or error.code not in handler.missing:
+        if isinstance(error, Failed) or error.code not in handler_of(resource.type).missing:
             return _fail(ctx, live, resource, state, error, doing)
         at_once = True
     if at_once is False:
