@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from botocore.exceptions import ClientError
 from clients import Door
 from harness import InProcessCloud, until
 from stacks import Scripted, Stacks, template, thing
+from windtunnel.kernel.clock import FixedClock
 from windtunnel.provision.registry import RESOURCE_TYPES, handler
 
 GROUP = "AWS::Logs::LogGroup"
@@ -358,3 +360,51 @@ def test_the_same_request_token_is_the_same_request(stacks: Stacks, script: Scri
         stacks.api.create_stack(StackName="token", TemplateBody=body, ClientRequestToken="other")
     script.let.add("A")
     assert stacks.arrived("token") == "CREATE_COMPLETE"
+
+
+def test_a_creation_that_takes_too_long_is_rolled_back(tmp_path: Path, script: Scripted) -> None:
+    clock = FixedClock(time.time())
+    with InProcessCloud(tmp_path, clock=clock) as cloud:
+        stacks = Stacks(Door(cloud))
+        body = json.dumps(template(A=thing(Slow=["create"])))
+        stacks.api.create_stack(StackName="slow", TemplateBody=body, TimeoutInMinutes=1)
+        until(lambda: script.exists)
+        clock.advance(61)
+        assert stacks.arrived("slow") == "ROLLBACK_COMPLETE" and script.exists == {}
+        said = "Stack creation time exceeded the specified timeout of 1 minutes. Rollback requested by user."
+        assert ("slow", "ROLLBACK_IN_PROGRESS", said) in stacks.events("slow")
+
+
+def test_topics_and_rules_hear_of_a_stack(door: Door, stacks: Stacks, script: Scripted) -> None:
+    sqs, sns, events = (door.client(name) for name in ("sqs", "sns", "events"))
+    queue = sqs.create_queue(QueueName="heard")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    allow = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": arn}
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [allow]})})
+    topic = sns.create_topic(Name="stacks")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
+    events.put_rule(
+        Name="stacks",
+        EventPattern=json.dumps({"source": ["aws.cloudformation"], "detail": {"status-details": {"status": ["CREATE_COMPLETE"]}}}),
+    )
+    events.put_targets(Rule="stacks", Targets=[{"Id": "q", "Arn": arn}])
+    stacks.create("told", template(A=thing()), NotificationARNs=[topic])
+    bodies: list[str] = []
+
+    def all_heard() -> bool:
+        for message in sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", []):
+            bodies.append(message["Body"])
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+        return len(bodies) >= 7
+
+    until(all_heard)
+    notified = [body for body in bodies if body.startswith("StackId='")]
+    seen = [json.loads(body) for body in bodies if body.startswith("{")]
+    assert (
+        len(notified) == 5 and "LogicalResourceId='A'\n" in "".join(notified) and "ResourceStatus='CREATE_COMPLETE'\n" in "".join(notified)
+    )
+    assert sorted(event["detail-type"] for event in seen) == [
+        "CloudFormation Resource Status Change",
+        "CloudFormation Stack Status Change",
+    ]
+    assert {event["detail"].get("logical-resource-id") for event in seen} == {"A", None}

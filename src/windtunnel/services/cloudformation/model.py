@@ -327,6 +327,11 @@ def in_progress(status: str) -> bool:
     return status.endswith("_IN_PROGRESS")
 
 
+def arrival(stack_id: str) -> str:
+    """What is notified when an operation on the stack has ended."""
+    return f"cloudformation.arrived:{stack_id}"
+
+
 def run_id(operation_id: str) -> str:
     """The run that carries an operation out."""
     return f"cloudformation/{operation_id}"

@@ -14,7 +14,7 @@ from windtunnel.services.cloudformation.executing.live import Live
 from windtunnel.services.cloudformation.executing.outputs import forget_exports, forget_imports, write_outputs
 from windtunnel.services.cloudformation.executing.reasons import names
 from windtunnel.services.cloudformation.language.errors import TemplateError
-from windtunnel.services.cloudformation.model import Signal, Stack, Template, run_id
+from windtunnel.services.cloudformation.model import Signal, Stack, Template, arrival, run_id
 
 ROLLBACK_REQUESTED = "Rollback requested by user."
 DELETE_REQUESTED = "Delete requested by user."
@@ -129,6 +129,7 @@ def _end(ctx: Context, live: Live, status: str, reason: str = "") -> str:
     operation, stack = live.operation, live.stack
     happening.of_stack(ctx, stack, operation, status, reason)
     stack.operation = ""
+    ctx.notify(arrival(stack.id))
     if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
         if stack.made != operation.made:
             stack.previous = stack.made

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from windtunnel.kernel.context import Context, Need, Reply
+from windtunnel.kernel.context import Context, Need, Reply, Wait
 from windtunnel.kernel.registry import reads
 from windtunnel.services.cloudformation import shapes
 from windtunnel.services.cloudformation.lookup import arn_for_policies, find, on_everything, on_stack, the_stack
-from windtunnel.services.cloudformation.model import SHOWN, Stack, StackEvent
+from windtunnel.services.cloudformation.model import SHOWN, Operation, Stack, StackEvent, arrival, in_progress
 from windtunnel.services.cloudformation.submitting import invalid
 
 PAGE = 100
+MOMENT, BEGINNING = 0.3, 0.5
+"""Seconds for which the answer about a stack waits for its arrival, and how long after an operation's start."""
+
+
+def has_just_begun(ctx: Context, stack: Stack) -> bool:
+    """Most stacks arrive within a moment, and AWS's clients, who see one that goes on, look again only after thirty seconds."""
+    operation = ctx.tx.get(Operation, stack.operation) if stack.operation and in_progress(stack.status) else None
+    return operation is not None and 0 <= ctx.now - operation.started < BEGINNING
 
 
 def to_describe(ctx: Context, stack_name: str | None = None, **_: Any) -> list[Need]:
@@ -19,9 +27,11 @@ def to_describe(ctx: Context, stack_name: str | None = None, **_: Any) -> list[N
 
 
 @reads("cloudformation", "DescribeStacks", authorize=to_describe, acts="StackName NextToken", cost="scan")
-def describe_stacks(ctx: Context, stack_name: str | None = None, next_token: str | None = None) -> Reply:
+def describe_stacks(ctx: Context, stack_name: str | None = None, next_token: str | None = None) -> Reply | Wait:
     if stack_name:
-        return {"Stacks": [shapes.stack(ctx.scope, the_stack(ctx, stack_name, "id"))]}
+        stack = the_stack(ctx, stack_name, "id")
+        reply: Reply = {"Stacks": [shapes.stack(ctx.scope, stack)]}
+        return Wait(arrival(stack.id), MOMENT, reply) if has_just_begun(ctx, stack) else reply
     found = _newest(ctx, next_token, lambda stack: stack.status != "DELETE_COMPLETE")
     return _page("Stacks", [shapes.stack(ctx.scope, stack) for stack in found[:PAGE]], found)
 
