@@ -109,7 +109,7 @@ def _serverless(ctx: Context, template: dict[str, Any], parameters: dict[str, An
     plain = {name: ",".join(value) if isinstance(value, list) else value for name, value in parameters.items()}
     helper = ctx.cloud.part("helper")
     told = helper.run(
-        "windtunnel.services.cloudformation.serverless:translated", template, plain, _managed_policies(ctx), ctx.scope.region, timeout=60.0
+        "windtunnel.services.cloudformation.serverless:translated", template, plain, _managed_policies(ctx), ctx.scope.region, seconds=60.0
     )
     if "error" in told:
         raise TransformFailed(SERVERLESS, told["error"])
