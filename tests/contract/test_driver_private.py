@@ -249,6 +249,12 @@ def test_an_address_moves_from_one_to_the_other(three: tuple[Machine, dict[str, 
         eventually("the host knows where it is now", lambda: host_asks(moving))
         assert owner(str(moving)) == owner(str(guests[holder].ip), ask=False)
         assert not host_asks(guests[holder].ip), "its own address is not public now"
+    late = serve(lab, "late", place("10.0.2.7", ingress=EVERYBODY, public=moving))
+    lab.driver.set_wall(guests["two"], Wall(public=None, ingress=EVERYBODY))
+    lab.driver.set_wall(late, place("10.0.2.7", ingress=EVERYBODY, public=moving).wall)
+    assert host_asks(moving), "one that boots with it is known as its holder when its wall is looked at again"
+    assert owner(str(moving)) == owner(str(late.ip), ask=False)
+    lab.driver.remove("late")
     lab.driver.remove("eipalloc-1")
     lab.driver.set_wall(guests["one"], place("10.0.0.5", ingress=EVERYBODY, public=guests["one"].ip).wall)
     lab.driver.set_wall(guests["two"], place("10.0.1.6", ingress=EVERYBODY).wall)
@@ -257,7 +263,7 @@ def test_an_address_moves_from_one_to_the_other(three: tuple[Machine, dict[str, 
 def owner(address: str, ask: bool = True) -> str:
     """The hardware address that the host has for it."""
     if not ask:
-        host_asks(address, seconds=0.2)
+        host_asks(address, seconds=0.2)  # refused, but the host has to find it
     said = subprocess.run(["ip", "neigh", "show", address], capture_output=True, text=True, check=True).stdout.split()
     return said[said.index("lladdr") + 1]
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import logging
 import os
 import socket
 import struct
@@ -28,6 +29,7 @@ from windtunnel.compute.shim.linux import CLONE_NEWNET, setns, unshare
 from windtunnel.compute.wall import INSIDE, MARK, OUTSIDE
 
 T = TypeVar("T")
+log = logging.getLogger("windtunnel.compute")
 MTU = 9001
 """As on AWS; what leaves by `outside` is bounded by that cable."""
 _TABLE = 119
@@ -186,7 +188,19 @@ def _furnish() -> None:
             with open(f"/proc/sys/net/{path}", "w") as setting:
                 setting.write(value)
     tools.run(["ip", "-batch", "-"], f"link add {_BRIDGE} type bridge forward_delay 0 mcast_snooping 0\nlink set {_BRIDGE} mtu {MTU} up\n")
-    tools.run(["nft", "-f", "-"], _GUARD)
+    try:
+        tools.run(["nft", "-f", "-"], _GUARD)
+    except SandboxError as problem:
+        log.warning("this machine's kernel cannot keep guests of a private network from speaking for each other: %s", problem)
+
+
+def admit(rules: str) -> None:
+    """In the network's namespace: add a `member`, unless there is no guard that would ask for it."""
+    try:
+        tools.run(["nft", "-f", "-"], rules)
+    except SandboxError:
+        if "guard" in tools.run(["nft", "list", "tables", "bridge"], allowed=True):
+            raise
 
 
 def with_mac(private: PrivateNetwork, sandbox_id: str) -> PrivateNetwork:

@@ -39,7 +39,7 @@ from windtunnel.compute.driver import (
     check_wall,
 )
 from windtunnel.compute.network import Network, guest_batch, guest_rules, link_batch
-from windtunnel.compute.private import SETTINGS, PrivateNetworks, announce, member, public_batch, with_mac, within
+from windtunnel.compute.private import SETTINGS, PrivateNetworks, admit, announce, member, public_batch, with_mac, within
 from windtunnel.compute.private import guest_batch as private_guest_batch
 from windtunnel.compute.private import link_batch as private_link_batch
 from windtunnel.compute.shim import inside, messages
@@ -165,7 +165,8 @@ class RuncDriver(SupervisedDriver):
             }
         private = with_mac(spec.private, spec.id)
         wall = wall_rules(private.wall, ip, private.ip, self._network.name_servers())
-        (boot.path / "wall").write_text(wall)
+        if private.wall.public in (None, ip):
+            (boot.path / "wall").write_text(wall)  # one with another's address is built once more, to be announced
         return {
             "veth": veth,
             "link": link_batch(self._network.bridge, veth, self._network.mtu, ip, OUTSIDE),
@@ -184,7 +185,7 @@ class RuncDriver(SupervisedDriver):
 
     def _admit(self, order: dict[str, Any], switch: int) -> None:
         rules: str = order["runtime"]["network"]["private_member"]
-        within(switch, lambda: tools.run(["nft", "-f", "-"], rules))
+        within(switch, lambda: admit(rules))
 
     def _rejoin(self, boot: Boot, order: dict[str, Any]) -> None:
         private = order["runtime"].get("network", {}).get("private")
