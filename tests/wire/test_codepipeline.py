@@ -202,6 +202,25 @@ def test_an_artifact_is_deployed_to_a_bucket(door: Door, extract: str) -> None:
         assert (page["Body"].read(), page["ContentType"]) == (b"one", "text/html")
 
 
+def test_a_deployed_file_has_the_acl_and_the_key_that_were_asked_for(door: Door) -> None:
+    client, s3 = door.client("codepipeline"), door.client("s3")
+    s3.create_bucket(Bucket="site", ObjectOwnership="BucketOwnerPreferred")
+    s3.delete_public_access_block(Bucket="site")
+    key = door.client("kms").create_key()["KeyMetadata"]["Arn"]
+    allowed = policy(Action=[*NEEDED, "s3:PutObjectAcl", "kms:GenerateDataKey"], Resource="*")
+    door.client("iam").put_role_policy(RoleName="Pipeline", PolicyName="p", PolicyDocument=allowed)
+    commit(door, "one")
+    configuration = {"BucketName": "site", "Extract": "true", "CannedACL": "public-read", "KMSEncryptionKeyARN": key}
+    made = declared()
+    made["stages"][1] = {"name": "Deploy", "actions": [action("Copy", "Deploy", "S3", configuration, inputArtifacts=[{"name": "Src"}])]}
+    client.create_pipeline(pipeline=made)
+    until(lambda: newest(client)["status"] != "InProgress", what="the deployment")
+    assert newest(client)["status"] == "Succeeded", client.get_pipeline_state(name="rel")["stageStates"][1]
+    grants = s3.get_object_acl(Bucket="site", Key="index.html")["Grants"]
+    assert any(grant["Grantee"].get("URI", "").endswith("/AllUsers") for grant in grants)
+    assert s3.head_object(Bucket="site", Key="index.html")["SSEKMSKeyId"] == key
+
+
 def test_what_is_no_zip_is_not_extracted(door: Door) -> None:
     client, s3 = door.client("codepipeline"), door.client("s3")
     s3.create_bucket(Bucket="site")

@@ -12,7 +12,7 @@ from windtunnel.kernel.cloud import BlobRange, BlobRef, Cloud
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import AwsError
 from windtunnel.services.codepipeline.acting import DENIED, artifact_denied, in_role
-from windtunnel.services.codepipeline.catalog import Configuration, NotRunHere, action_type
+from windtunnel.services.codepipeline.catalog import Configuration, action_type
 from windtunnel.services.codepipeline.model import Act, ActionFailed, Outcome
 
 if TYPE_CHECKING:
@@ -22,7 +22,16 @@ CHUNK = 1 << 20
 MAX_FILES = 10_000
 MAX_BYTES = 10 << 30
 BATCH = 32
-ACLS = ("private", "bucket-owner-full-control")
+ACLS = [
+    "private",
+    "public-read",
+    "public-read-write",
+    "authenticated-read",
+    "aws-exec-read",
+    "bucket-owner-read",
+    "bucket-owner-full-control",
+    "log-delivery-write",
+]
 
 
 class Unpacked(msgspec.Struct, frozen=True):
@@ -38,10 +47,8 @@ def check(configuration: Configuration) -> None:
         raise ValueError("Extract must be true or false")
     if extract == "false" and "ObjectKey" not in configuration:
         raise ValueError("ObjectKey is required when Extract is false")
-    if "KMSEncryptionKeyARN" in configuration:
-        raise NotRunHere("the configuration KMSEncryptionKeyARN (it needs KMS)")
     if configuration.get("CannedACL", "private") not in ACLS:
-        raise NotRunHere(f"the configuration CannedACL {configuration['CannedACL']}")
+        raise ValueError(f"CannedACL must be one of {', '.join(ACLS)}")
 
 
 @action_type(
@@ -85,6 +92,8 @@ def _calling(ctx: Context, act: Act, operation: str, **args: Any) -> None:
     bucket = act.configuration["BucketName"]
     if "CannedACL" in act.configuration:
         args["acl"] = act.configuration["CannedACL"]
+    if "KMSEncryptionKeyARN" in act.configuration:
+        args |= {"server_side_encryption": "aws:kms", "ssekms_key_id": act.configuration["KMSEncryptionKeyARN"]}
     try:
         in_role(ctx, act).call("s3", operation, bucket=bucket, **args)
     except AwsError as error:
