@@ -59,6 +59,8 @@ class ServiceRules(msgspec.Struct, frozen=True):
 
     bad_token: (code, message) for a page token that is not ours; None: found among the operation's errors (see wire/paging.py).
     query_codes: code -> the one that clients of the older query protocol matched, where the model does not tell (`x-amzn-query-error`).
+    newer: members that clients newer than the models send, by their names in the query protocol, each with the one value that asks for nothing
+    else than what is done anyway (`DeploymentConfig.Mode`: `STANDARD`): with it they are left out, with any other they are refused as ever.
     unchecked_shapes: scalar shapes whose constraints the service does not hold as its model has them; its handlers check them.
     """
 
@@ -69,6 +71,7 @@ class ServiceRules(msgspec.Struct, frozen=True):
     bad_token: tuple[str, str] | None = None
     query_codes: Mapping[str, str] = {}
     unchecked_shapes: frozenset[str] = frozenset()
+    newer: Mapping[str, str] = {}
 
 
 OPERATIONS: dict[tuple[str, str], Operation] = {}

@@ -190,6 +190,7 @@ class ChangeSet(Record, kw_only=True):
     notification_arns: list[str] | None = None
     on_failure: str = ""
     nested: bool = False
+    imports: bool = False
     token: str = ""
 
     def key(self) -> str:

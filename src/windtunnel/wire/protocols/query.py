@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from windtunnel.kernel.errors import AwsError, not_built
+from windtunnel.kernel.registry import RULES
 from windtunnel.wire.members import MISSING, Node
 from windtunnel.wire.models import OperationModel, Ref, Shape
 from windtunnel.wire.protocols import text
@@ -37,9 +38,13 @@ def compile_ec2_reader(operation: OperationModel, tree: Node) -> Callable[[RawRe
 
 def _compile(operation: OperationModel, tree: Node, names: _QueryNames, wrong: text.Wrong) -> Callable[[RawRequest], dict[str, Any]]:
     structure = _Reader(operation, names, wrong).structure(operation.input_shape, tree, "")
+    rules = RULES.get(operation.service.name)
+    newer = rules.newer if rules is not None else {}
 
     def read(request: RawRequest) -> dict[str, Any]:
         pairs = parse_form(request.body) if request.body else []
+        if newer:
+            pairs = [pair for pair in pairs if newer.get(pair[0]) != pair[1]]
         value: dict[str, Any] = structure(_tree(request.query + pairs if request.query else pairs))
         return value
 

@@ -10,6 +10,7 @@ from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.registry import reads, writes
 from windtunnel.services.cloudformation import happening, shapes, starting
+from windtunnel.services.cloudformation.importing import refuse_existing
 from windtunnel.services.cloudformation.lookup import absent, arn_for_policies, find, on_stack, the_stack
 from windtunnel.services.cloudformation.model import ChangeSet, Operation, Options, Stack, StackResource, Template, stack_arn
 from windtunnel.services.cloudformation.operations.stacks import (
@@ -109,6 +110,8 @@ def prepare_create(ctx: Context, args: dict[str, Any]) -> dict[str, Any]:
     )
     tags = checked_tags(args.get("tags")) if args.get("tags") is not None else (stack.tags if stack is not None else {})
     changes = previewed(ctx, stack, submission, tags)
+    if args.get("import_existing_resources"):
+        refuse_existing(ctx, changes)
     return {**args, "prepared": (stack_id, submission, tags, changes)}
 
 
@@ -117,8 +120,9 @@ def prepare_create(ctx: Context, args: dict[str, Any]) -> dict[str, Any]:
     "CreateChangeSet",
     authorize=on_stack("CreateChangeSet"),
     acts="StackName TemplateBody TemplateURL UsePreviousTemplate Capabilities[] ResourceTypes[] RoleARN NotificationARNs[] Tags[].Key Tags[].Value"
-    f" ChangeSetName ClientToken Description ChangeSetType OnStackFailure {GIVEN}",
-    default_only={**NO_TRIGGERS, "IncludeNestedStacks": False, "ImportExistingResources": False},
+    f" ChangeSetName ClientToken Description ChangeSetType OnStackFailure IncludeNestedStacks ImportExistingResources"
+    f" {GIVEN}",
+    default_only=NO_TRIGGERS,
     prepare=prepare_create,
 )
 def create_change_set(
@@ -163,6 +167,8 @@ def create_change_set(
     if not first:
         starting.check_updatable(ctx, stack)
     check_types(submission, resource_types)
+    if include_nested_stacks and "AWS::CloudFormation::Stack" in submission.types.values():
+        raise not_built("cloudformation", "CreateChangeSet", "IncludeNestedStacks for a template that has nested stacks")
     starting.check_role(ctx, role_arn, stack.arn(ctx.scope))
     nothing = not first and starting.unchanged(ctx, stack, submission, wanted)
     nothing = nothing and (notification_arns is None or notification_arns == stack.notification_arns)
@@ -189,6 +195,8 @@ def create_change_set(
         capabilities=capabilities or [],
         notification_arns=notification_arns,
         on_failure=on_stack_failure,
+        nested=include_nested_stacks,
+        imports=import_existing_resources,
         token=client_token,
     )
     ctx.tx.put(change_set)
@@ -224,7 +232,7 @@ def summary(ctx: Context, stack: Stack, found: ChangeSet) -> dict[str, Any]:
         "Status": found.status,
         "CreationTime": found.created,
         "IncludeNestedStacks": found.nested,
-        "ImportExistingResources": False,
+        "ImportExistingResources": found.imports,
     }
     optional = {"StatusReason": found.reason, "Description": found.description}
     return told | {name: value for name, value in optional.items() if value}
