@@ -62,6 +62,15 @@ class Cdk:
         assert done.returncode in allow, f"cdk {' '.join(arguments)} ended with {done.returncode}:\n{said}\n{tail(self.cloud.log)}"
         return said
 
+    def over_tls(self, service: str) -> Any:
+        """A client as the developer's, by TLS: the staging bucket denies itself to anything else."""
+        import boto3
+
+        found = self._environment
+        keys = {"aws_access_key_id": found["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": found["AWS_SECRET_ACCESS_KEY"]}
+        there = {"endpoint_url": found["AWS_ENDPOINT_URL"], "verify": found["AWS_CA_BUNDLE"], "region_name": found["AWS_REGION"]}
+        return boto3.client(service, **keys, **there)  # type: ignore[call-overload]
+
     def outputs(self) -> dict[str, str]:
         found: dict[str, str] = json.loads((self.work / "app" / "outputs.json").read_text())["Shop"]
         return found
@@ -91,10 +100,9 @@ def status(cloudformation: Any, name: str) -> str:
 
 
 def test_an_applications_life(cdk: Cdk) -> None:
-    services = ("cloudformation", "s3", "sqs", "sns", "ssm", "events", "ecr")
-    cloudformation, s3, sqs, sns, ssm, events, ecr = (client(cdk.cloud, name) for name in services)
+    services = ("cloudformation", "sqs", "sns", "ssm", "events", "ecr")
+    cloudformation, sqs, sns, ssm, events, ecr = (client(cdk.cloud, name) for name in services)
     assert "bootstrapped" in cdk("bootstrap")
-    assert "bootstrapped (no changes)" in cdk("bootstrap")
     assert int(ssm.get_parameter(Name="/cdk-bootstrap/hnb659fds/version")["Parameter"]["Value"]) >= 20
     [repository] = ecr.describe_repositories()["repositories"]
     assert repository["imageTagMutability"] == "IMMUTABLE"
@@ -102,7 +110,7 @@ def test_an_applications_life(cdk: Cdk) -> None:
     said = deploy(cdk)
     assert "could not be used to assume" not in said, "the bootstrap roles are assumed"
     outputs = cdk.outputs()
-    content = s3.get_object(Bucket=outputs["PageBucket"], Key=outputs["PageKey"])["Body"].read()
+    content = cdk.over_tls("s3").get_object(Bucket=outputs["PageBucket"], Key=outputs["PageKey"])["Body"].read()
     with zipfile.ZipFile(io.BytesIO(content)) as asset:
         assert asset.read("index.html") == (APP / "page" / "index.html").read_bytes()
     assert ssm.get_parameter(Name="/shop/page")["Parameter"]["Value"] == f"s3://{outputs['PageBucket']}/{outputs['PageKey']}"
