@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from windtunnel.events.pump import Pump
+from windtunnel.helpers.pool import Helpers
 from windtunnel.jobs.collecting import Collector
 from windtunnel.jobs.engine import Boundary, Engine, _no_boundary
 from windtunnel.kernel.clock import Clock, SystemClock
@@ -97,7 +98,8 @@ class WindtunnelCloud:
         self.collector = Collector(self.writer, loop, self.clock)
         self.pump = Pump(self.writer, loop, self, plan)
         activity = Activity(settings.data / "decisions.db")
-        self._closers: list[Callable[[], None]] = [activity.close]
+        self.helpers = Helpers()
+        self._closers: list[Callable[[], None]] = [self.helpers.close, activity.close]
         self.identity: Identity = StoreIdentity(activity)
         self.audit = Recorder(self, lambda: self.writer.submit_threadsafe(lambda _: None))
         self.writer.last = self.audit.last
@@ -110,6 +112,7 @@ class WindtunnelCloud:
         self.closing = threading.Event()
         self.add_part("closing", self.closing)
         self.add_part("threads", lambda work: loop.run_in_executor(None, work))
+        self.add_part("helper", self.helpers)
         self.add_part("sealer", sealer)
         self.add_part("activity", activity)
         self.add_part("instance-identity", instance_identity.caller)
