@@ -145,12 +145,12 @@ class Helpers:
         with self._turn:
             if not self._closed:
                 self._free.append(helper)
-                self._turn.notify()
+                self._turn.notify_all()
 
     def _drop(self, helper: Helper) -> None:
         with self._turn:
             self._all.discard(helper)
-            self._turn.notify()
+            self._turn.notify_all()
         helper.end()
 
     def _watch(self) -> None:
