@@ -1,6 +1,6 @@
 """`./windtunnel bench`: this cloud beside other emulators, as one table of ratios from one run. Never a timed test.
 
-Usage: python tests/bench [start] [requests] [clients] [stream] [chain]   (default: all)
+Usage: python tests/bench [start] [requests] [clients] [stream] [chain] [stacks]   (default: all)
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import chain  # noqa: E402
 import requests_  # noqa: E402
+import stacks_  # noqa: E402
 import start  # noqa: E402
 import stream  # noqa: E402
 import together  # noqa: E402
@@ -22,6 +23,7 @@ PARTS = {
     "clients": together.main,
     "stream": stream.main,
     "chain": chain.main,
+    "stacks": stacks_.main,
 }
 
 if __name__ == "__main__":
