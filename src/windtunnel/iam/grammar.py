@@ -19,7 +19,7 @@ from windtunnel.iam.principals import listed, principal_error
 from windtunnel.iam.wildcards import marked, matcher
 from windtunnel.kernel.errors import AwsError
 
-Kind = Literal["identity", "resource", "trust"]
+Kind = Literal["identity", "inline", "resource", "trust"]
 Document = Mapping[str, Any]
 
 _VERSIONS = ("2008-10-17", "2012-10-17")
@@ -39,8 +39,8 @@ class _Refused(Exception):
 
 
 def validate(text: str, kind: Kind, *, code: str = "MalformedPolicyDocument") -> Document:
-    """The parsed document, or an AwsError of that code. kind: identity (also boundaries and session policies), trust, resource."""
-    check = {"identity": _check_identity, "trust": _check_trust, "resource": _check_resource}[kind]
+    """The parsed document, or an AwsError of that code. kind: identity (managed, boundaries, session policies), inline, trust, resource."""
+    check = {"identity": _check_identity, "inline": _check_inline, "trust": _check_trust, "resource": _check_resource}[kind]
     try:
         return check(text)
     except _Refused as refused:
@@ -65,7 +65,12 @@ def _parse(text: str, words: str) -> dict[str, Any]:
 # --- identity policies ---------------------------------------------------------------------------------------------------
 
 
-def _check_identity(text: str) -> Document:
+def _check_inline(text: str) -> Document:
+    """Inline policies may be of the older version, also by saying none (older templates do); managed ones may not."""
+    return _check_identity(text, newest=False)
+
+
+def _check_identity(text: str, newest: bool = True) -> Document:
     document = _parse(text, _SYNTAX)
     _require(document.keys() <= _TOP and document.get("Version", _VERSIONS[0]) in _VERSIONS, _SYNTAX)
     _require(isinstance(document.get("Id", ""), str), _SYNTAX)
@@ -73,7 +78,7 @@ def _check_identity(text: str) -> Document:
     _require(bool(statements), _SYNTAX)
     for item in statements:
         _require(isinstance(item, dict) and _identity_syntax(item), _SYNTAX)
-    _require(document.get("Version") == "2012-10-17", "Policy document must be version 2012-10-17 or greater.")
+    _require(not newest or document.get("Version") == "2012-10-17", "Policy document must be version 2012-10-17 or greater.")
     _require(not any(item.keys() & _PRINCIPALS for item in statements), "Policy document should not specify a principal.")
     _require(all(_survives_legacy_parsing(item) for item in statements), _LEGACY)
     _require(_unique_sids(statements), "Statement IDs (SID) in a single policy must be unique.")

@@ -15,7 +15,7 @@ from windtunnel.services.iam.operations.paging import page
 
 
 def _put(ctx: Context, holder: Entity, name: str, document: str) -> Reply:
-    validate(document, "identity")
+    validate(document, "inline")
     inline = {**holder.inline, name: document}
     if sum(policy_size(each) for each in inline.values()) > holder.INLINE_SIZE:
         words = f"Maximum policy size of {holder.INLINE_SIZE} bytes exceeded for {holder.NOUN} {holder.name}"
