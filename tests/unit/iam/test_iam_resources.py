@@ -82,6 +82,8 @@ def test_a_login_profile_is_usable_and_its_password_is_not_kept(lab: Lab) -> Non
     assert "Password" not in (lab.read(user) or {})["LoginProfile"]
     lab.update(user, UserName="dora", LoginProfile={"Password": "Correct-horse-2", "PasswordResetRequired": True})
     assert lab.cloud.api("iam", "GetLoginProfile", user_name="dora")["LoginProfile"]["PasswordResetRequired"] is True
+    with pytest.raises(AwsError, match="minimum length of 8"):
+        lab.update(user, UserName="dora", LoginProfile={"Password": "short"})
     lab.update(user, UserName="dora")
     with pytest.raises(AwsError, match="NoSuchEntity"):
         lab.cloud.api("iam", "GetLoginProfile", user_name="dora")

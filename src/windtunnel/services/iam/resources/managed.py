@@ -49,6 +49,7 @@ class ManagedPolicyType(Direct):
         "DetachRolePolicy AttachUserPolicy DetachUserPolicy AttachGroupPolicy DetachGroupPolicy"
     )
     name = Name("ManagedPolicyName", 128)
+    live = frozenset({"AttachmentCount", "PermissionsBoundaryUsageCount", "DefaultVersionId", "UpdateDate"})
     missing = MISSING
 
     def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:
@@ -85,6 +86,9 @@ class ManagedPolicyType(Direct):
                 **_attributes(policy),
             }
         )
+
+    def attribute(self, ctx: Context, resource: Resource, name: str) -> Any:
+        return _attributes(iam(ctx, "GetPolicy", PolicyArn=resource.id)["Policy"])[name]
 
     def update(self, ctx: Context, resource: Resource, new: Properties, wanted: Wanted) -> Created | None:
         arn, old = resource.id, resource.properties

@@ -8,7 +8,7 @@ from typing import Any
 from windtunnel.kernel.context import Context
 from windtunnel.provision.handling import Direct, changed, set_changes, shown_tags, without_none
 from windtunnel.provision.registry import Created, Name, Properties, Resource, Wanted, resource_type
-from windtunnel.services.iam.passwords import Hashed, check_password, hashed
+from windtunnel.services.iam.passwords import Hashed, LoginProfile, check_password, hashed
 from windtunnel.services.iam.resources.shared import MISSING, Holder, boundary, bring_tags, iam, iam_if_there, iam_list, tags
 
 _USER = Holder("User")
@@ -30,11 +30,12 @@ def _login(ctx: Context, name: str, old: Properties, new: Properties) -> None:
     if after is None:
         iam_if_there(ctx, "DeleteLoginProfile", UserName=name)
         return
-    password = ctx.found.get("prepared") if after.get("Password") != (before or {}).get("Password") or before is None else None
-    operation = "CreateLoginProfile" if before is None else "UpdateLoginProfile"
     given: dict[str, Any] = {"user_name": name, "password_reset_required": bool(after.get("PasswordResetRequired", False))}
-    # Past the model's constraints, which are the password's own and not its hash's: `prepare` has looked at it.
-    ctx.call("iam", operation, **given, **({"password": password or after["Password"]} if before is None or password else {}))
+    if before is None or after["Password"] != before["Password"]:
+        check_password(ctx, name, after["Password"], ctx.tx.get(LoginProfile, name.lower()))
+        given["password"] = ctx.found["prepared"]
+    # Past the model's constraints, which are the password's own and not its hash's.
+    ctx.call("iam", "CreateLoginProfile" if before is None else "UpdateLoginProfile", **given)
 
 
 @resource_type("AWS::IAM::User")
@@ -50,11 +51,9 @@ class UserType(Direct):
     slow = True
 
     def prepare(self, ctx: Context, props: Properties, wanted: Wanted) -> Hashed | None:
+        """The password's hash, which is slow on purpose."""
         password = (props.get("LoginProfile") or {}).get("Password")
-        if password is None:
-            return None
-        check_password(ctx, wanted.name, password, None)
-        return hashed(password, ctx.ids.hex(32))
+        return None if password is None else hashed(password, ctx.ids.hex(32))
 
     def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:
         name = wanted.name
