@@ -12,6 +12,7 @@ import msgspec
 from windtunnel.kernel.context import Authorize, Context, Need
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.principal import Principal
+from windtunnel.kernel.sealing import Sealer
 from windtunnel.provision import registry, schemas
 from windtunnel.provision.checking import check, model_failure
 from windtunnel.provision.identity import handler_code
@@ -29,6 +30,11 @@ _ACTIONS = {
     "delete": "DeleteResource",
     "list": "ListResources",
 }
+
+
+def sealer(ctx: Context) -> Sealer:
+    part: Sealer = ctx.cloud.part("sealer")
+    return part
 
 
 def may(action: str) -> Authorize:

@@ -16,8 +16,8 @@ from windtunnel.provision import checking
 from windtunnel.provision.identity import find, handler_code, identifier, look
 from windtunnel.provision.registry import Created, Failed, Properties, Resource, ResourceType
 from windtunnel.provision.schemas import TypeSchema
-from windtunnel.services.cloudcontrol.acting import actor, checked, not_found, said, the_type, visible, wanted
-from windtunnel.services.cloudcontrol.model import CODES, Request, parse_patch, parse_state, patched
+from windtunnel.services.cloudcontrol.acting import actor, checked, not_found, said, sealer, the_type, visible, wanted
+from windtunnel.services.cloudcontrol.model import CODES, Held, Request, parse_patch, parse_state, patched
 
 EVERY = 0.25
 """Seconds between looks at what is coming or going."""
@@ -112,17 +112,17 @@ def prepare(ctx: Context, key: str) -> None:
     try:
         handler, schema = the_type(request.type, request.kind.lower())
         who = actor(ctx, request.principal, request.role_arn)
-        props = parse_state(request.state) if request.kind == "CREATE" else _desired(who, request, handler, schema)[1]
+        props = parse_state(request.held(sealer(ctx)).state) if request.kind == "CREATE" else _desired(who, request, handler, schema)[1]
         READY.keep(key, handler.prepare(who, props, wanted(ctx, handler, props, request.token)))
     except (AwsError, Failed) as error:
         READY.keep(key, error)
 
 
 def _create(ctx: Context, who: Context, request: Request, handler: ResourceType, schema: TypeSchema) -> str:
-    props = parse_state(request.state)
+    held = request.held(sealer(ctx))
+    props = parse_state(held.state)
     made = handler.create(who, props, wanted(ctx, handler, props, request.token))
-    request.properties = props
-    return _made(ctx, who, request, handler, schema, made)
+    return _made(ctx, who, request, handler, schema, made, props)
 
 
 def _desired(who: Context, request: Request, handler: ResourceType, schema: TypeSchema) -> tuple[Resource, Properties]:
@@ -132,7 +132,7 @@ def _desired(who: Context, request: Request, handler: ResourceType, schema: Type
         raise not_found(request.type, request.identifier)
     resource, told = found
     read_only = {path[1:] for path in schema.read_only}
-    desired = patched(schema, told, parse_patch(request.state))
+    desired = patched(schema, told, parse_patch(request.held(sealer(who)).state))
     return resource, checked(schema, {name: value for name, value in desired.items() if name not in read_only})
 
 
@@ -147,33 +147,39 @@ def _update(ctx: Context, who: Context, request: Request, handler: ResourceType,
             "NotUpdatable",
         )
     made = handler.update(who, resource, new, wanted(ctx, handler, new, request.token))
-    request.properties = new
-    return _made(ctx, who, request, handler, schema, made or Created(id=resource.id, attributes=resource.attributes))
+    return _made(ctx, who, request, handler, schema, made or Created(id=resource.id, attributes=resource.attributes), new)
 
 
-def _made(ctx: Context, who: Context, request: Request, handler: ResourceType, schema: TypeSchema, made: Created) -> str:
-    request.physical, request.attributes = made.id, made.attributes
+def _made(ctx: Context, who: Context, request: Request, handler: ResourceType, schema: TypeSchema, made: Created, props: Properties) -> str:
+    _remember(ctx, request, made.id, props, made.attributes)
     if made.ready:
-        return _succeeded(ctx, who, request, handler, schema, _resource(request))
+        return _succeeded(ctx, who, request, handler, schema, _resource(ctx, request))
     request.phase = "coming"
-    request.identifier = request.identifier or identifier(schema, _resource(request), request.properties)
+    request.identifier = request.identifier or identifier(schema, _resource(ctx, request), props)
     ctx.tx.put(request)
     return "wait"
 
 
-def _resource(request: Request) -> Resource:
-    return Resource(
-        type=request.type, logical_id="", id=request.physical, properties=request.properties, attributes=dict(request.attributes)
-    )
+def _remember(ctx: Context, request: Request, id: str, props: Properties, attributes: dict[str, Any]) -> None:
+    held = request.held(sealer(ctx))
+    held.properties, held.attributes = props, attributes
+    request.physical = id
+    request.hold(sealer(ctx), held)
+
+
+def _resource(ctx: Context, request: Request) -> Resource:
+    held = request.held(sealer(ctx))
+    return Resource(type=request.type, logical_id="", id=request.physical, properties=held.properties, attributes=held.attributes)
 
 
 def _come(ctx: Context, who: Context, request: Request, handler: ResourceType, schema: TypeSchema) -> str:
-    settled = handler.settled(who, _resource(request))
+    resource = _resource(ctx, request)
+    settled = handler.settled(who, resource)
     if settled is False:
         return "wait"
     if isinstance(settled, Created):
-        request.physical, request.attributes = settled.id, settled.attributes
-    return _succeeded(ctx, who, request, handler, schema, _resource(request))
+        _remember(ctx, request, settled.id, resource.properties, settled.attributes)
+    return _succeeded(ctx, who, request, handler, schema, _resource(ctx, request))
 
 
 def _succeeded(ctx: Context, who: Context, request: Request, handler: ResourceType, schema: TypeSchema, resource: Resource) -> str:
@@ -183,7 +189,8 @@ def _succeeded(ctx: Context, who: Context, request: Request, handler: ResourceTy
     if found is not None:
         told = {**resource.attributes, **found[1]}
     request.identifier = request.identifier or identifier(schema, resource, told)
-    request.model = visible(schema, {name: value for name, value in told.items() if name in schema.properties})
+    model = visible(schema, {name: value for name, value in told.items() if name in schema.properties})
+    request.hold(sealer(ctx), Held(model=model))
     return _end(ctx, request, "SUCCESS")
 
 
@@ -192,7 +199,7 @@ def _delete(ctx: Context, who: Context, request: Request, handler: ResourceType,
     if found is None:
         raise not_found(request.type, request.identifier)
     resource = found[0]
-    request.physical, request.properties, request.attributes = resource.id, resource.properties, resource.attributes
+    _remember(ctx, request, resource.id, resource.properties, resource.attributes)
     if handler.delete(who, resource) is not False:
         return _end(ctx, request, "SUCCESS")
     request.phase = "going"
@@ -201,7 +208,7 @@ def _delete(ctx: Context, who: Context, request: Request, handler: ResourceType,
 
 
 def _gone(ctx: Context, who: Context, request: Request, handler: ResourceType) -> str:
-    return _end(ctx, request, "SUCCESS") if handler.gone(who, _resource(request)) else "wait"
+    return _end(ctx, request, "SUCCESS") if handler.gone(who, _resource(ctx, request)) else "wait"
 
 
 def look_after(ctx: Context, key: str) -> str | None:
@@ -211,7 +218,7 @@ def look_after(ctx: Context, key: str) -> str | None:
         return "ended"
     try:
         handler, _ = the_type(request.type, request.kind.lower())
-        who, resource = actor(ctx, request.principal, request.role_arn), _resource(request)
+        who, resource = actor(ctx, request.principal, request.role_arn), _resource(ctx, request)
         arrived = handler.gone(who, resource) if request.phase == "going" else handler.settled(who, resource)
     except (AwsError, Failed):
         return "failed"
@@ -221,5 +228,7 @@ def look_after(ctx: Context, key: str) -> str | None:
 def _end(ctx: Context, request: Request, status: Any, message: str = "", code: str = "") -> str:
     request.status, request.message, request.code, request.changed = status, message, code, ctx.now
     request.phase = ""
+    if status != "SUCCESS" or request.kind == "DELETE":
+        request.sealed = b""
     ctx.tx.put(request)
     return "done"

@@ -1,6 +1,7 @@
 """Resource requests and their states, and the patches that updates are (Cloud Control API reference, 2021-09-30). Pure.
 
-Invariant: a request that has ended stays as it ended; it is known for seven days.
+Invariants: a request that has ended stays as it ended; it is known for seven days. What a client wants of a resource, and what the resource became,
+may hold secrets: at rest they are what the cloud's sealer made of them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import msgspec
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.principal import Principal
 from windtunnel.kernel.records import Record, RecordScope
+from windtunnel.kernel.sealing import Sealer
 from windtunnel.provision import checking
 from windtunnel.provision.registry import Properties
 from windtunnel.provision.schemas import TypeSchema
@@ -40,10 +42,19 @@ ERRORS = {
 CODES = frozenset(ERRORS) | {"InvalidCredentials", "ServiceTimeout", "NetworkFailure", "InternalFailure", "UnauthorizedTaggingOperation"}
 
 
-class Request(Record, kw_only=True):
-    """One request. asked: epoch seconds. state: the desired properties as JSON text (of an update, its patch). digest: of what the client asked.
+class Held(msgspec.Struct):
+    """What may hold secrets. state: the desired properties as JSON text (of an update, its patch). model: the ResourceModel. properties, attributes: as made."""
 
-    identifier: the primary identifier, once known. physical, attributes: what the handler made. phase: what is waited for.
+    state: str = ""
+    model: str = ""
+    properties: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
+
+
+class Request(Record, kw_only=True):
+    """One request. asked: epoch seconds. digest: of what the client asked, under a key. sealed: a `Held`.
+
+    identifier: the primary identifier, once known. physical: the id of what the handler made. phase: what is waited for.
     """
 
     KIND: ClassVar[str] = "cloudcontrol.request"
@@ -64,15 +75,12 @@ class Request(Record, kw_only=True):
     client_token: str = ""
     digest: str = ""
     identifier: str = ""
-    state: str = ""
-    model: str = ""
+    sealed: bytes = b""
     message: str = ""
     code: str = ""
     changed: float = 0.0
     phase: Literal["", "coming", "going"] = ""
     physical: str = ""
-    attributes: dict[str, Any] = {}
-    properties: dict[str, Any] = {}
 
     def key(self) -> str:
         return f"{int(self.asked * 1000):015d}/{self.token}"
@@ -81,11 +89,21 @@ class Request(Record, kw_only=True):
     def ended(self) -> bool:
         return self.status in ENDED
 
-    def event(self) -> dict[str, Any]:
+    def held(self, sealer: Sealer) -> Held:
+        return msgspec.json.decode(sealer.unseal(self.sealed, self._purpose), type=Held) if self.sealed else Held()
+
+    def hold(self, sealer: Sealer, held: Held) -> None:
+        self.sealed = sealer.seal(msgspec.json.encode(held), self._purpose)
+
+    @property
+    def _purpose(self) -> bytes:
+        return f"cloudcontrol.request/{self.token}".encode()
+
+    def event(self, sealer: Sealer) -> dict[str, Any]:
         """The ProgressEvent."""
         optional = {
             "Identifier": self.identifier,
-            "ResourceModel": self.model if self.status == "SUCCESS" else "",
+            "ResourceModel": self.held(sealer).model if self.status == "SUCCESS" else "",
             "StatusMessage": self.message[:2048],
             "ErrorCode": self.code,
         }

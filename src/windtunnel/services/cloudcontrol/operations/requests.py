@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
+import hmac
 from typing import Any
 
 import msgspec
@@ -12,9 +12,10 @@ from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
 from windtunnel.provision.identity import find
 from windtunnel.provision.registry import Failed
-from windtunnel.services.cloudcontrol.acting import actor, as_exception, checked, may, not_found, the_type
+from windtunnel.provision.warming import warm
+from windtunnel.services.cloudcontrol.acting import actor, as_exception, checked, may, not_found, sealer, the_type
 from windtunnel.services.cloudcontrol.jobs import run_id
-from windtunnel.services.cloudcontrol.model import KEPT, Kind, Request, invalid, parse_patch, parse_state, patched
+from windtunnel.services.cloudcontrol.model import KEPT, Held, Kind, Request, invalid, parse_patch, parse_state, patched
 
 PAGE = 20
 SWEPT = 4
@@ -24,6 +25,7 @@ SWEPT = 4
 def _desired(ctx: Context, args: dict[str, Any]) -> dict[str, Any]:
     """In a thread: the type is read, and what is asked for checked."""
     _, schema = the_type(args["type_name"], "create")
+    warm([args["type_name"]])
     actor(ctx, ctx.principal, args.get("role_arn", ""))
     coerced = checked(schema, parse_state(args["desired_state"]))
     return {**args, "desired_state": msgspec.json.encode(coerced).decode()}
@@ -88,7 +90,8 @@ def delete_resource(ctx: Context, type_name: str, identifier: str, role_arn: str
 
 
 def _begin(ctx: Context, kind: Kind, type_name: str, role_arn: str, client_token: str, *, identifier: str = "", state: str = "") -> Reply:
-    digest = sha256(msgspec.json.encode([kind, type_name, role_arn, identifier, state])).hexdigest()
+    asked = msgspec.json.encode([kind, type_name, role_arn, identifier, state])
+    digest = hmac.digest(sealer(ctx).derive("cloudcontrol.request"), asked, "sha256").hex()
     for earlier in ctx.tx.find(Request, "client", client_token) if client_token else ():
         if ctx.now - earlier.asked >= KEPT:
             continue
@@ -96,7 +99,7 @@ def _begin(ctx: Context, kind: Kind, type_name: str, role_arn: str, client_token
             raise AwsError(
                 "ClientTokenConflictException", f"Client token '{client_token}' has already been used in another resource request."
             )
-        return {"ProgressEvent": earlier.event()}
+        return {"ProgressEvent": earlier.event(sealer(ctx))}
     if identifier and ctx.tx.find(Request, "active", f"{type_name} {identifier}", limit=1):
         raise AwsError(
             "ConcurrentOperationException", f"Another resource operation is currently being performed on {type_name} '{identifier}'."
@@ -112,12 +115,12 @@ def _begin(ctx: Context, kind: Kind, type_name: str, role_arn: str, client_token
         client_token=client_token,
         digest=digest,
         identifier=identifier,
-        state=state,
     )
+    request.hold(sealer(ctx), Held(state=state))
     _forget(ctx)
     ctx.tx.insert(request)
     ctx.start_job("cloudcontrol.request", run_id(request.key()), key=request.key())
-    return {"ProgressEvent": request.event()}
+    return {"ProgressEvent": request.event(sealer(ctx))}
 
 
 def _forget(ctx: Context) -> None:
@@ -135,7 +138,7 @@ def _the_request(ctx: Context, token: str) -> Request:
 
 @reads("cloudcontrol", "GetResourceRequestStatus", authorize=may("GetResourceRequestStatus"), acts="RequestToken")
 def get_resource_request_status(ctx: Context, request_token: str) -> Reply:
-    return {"ProgressEvent": _the_request(ctx, request_token).event()}
+    return {"ProgressEvent": _the_request(ctx, request_token).event(sealer(ctx))}
 
 
 @writes("cloudcontrol", "CancelResourceRequest", authorize=may("CancelResourceRequest"), acts="RequestToken")
@@ -147,7 +150,7 @@ def cancel_resource_request(ctx: Context, request_token: str) -> Reply:
     request.status, request.changed = "CANCEL_IN_PROGRESS", ctx.now
     ctx.tx.put(request)
     ctx.cloud.wake(ctx, run_id(request.key()))
-    return {"ProgressEvent": request.event()}
+    return {"ProgressEvent": request.event(sealer(ctx))}
 
 
 @reads(
@@ -171,5 +174,5 @@ def list_resource_requests(
         shown += [one for one in fresh if (not kinds or one.kind in kinds) and (not statuses or one.status in statuses)]
         if len(fresh) < len(page):
             break
-    reply: Reply = {"ResourceRequestStatusSummaries": [one.event() for one in shown[:max_results]]}
+    reply: Reply = {"ResourceRequestStatusSummaries": [one.event(sealer(ctx)) for one in shown[:max_results]]}
     return {**reply, "NextToken": shown[max_results - 1].key()} if len(shown) > max_results else reply
