@@ -18,7 +18,8 @@ load_services()
 TYPES = registry.types()
 NAMED_BY_US = {"AWS::CloudFormation::Stack"}
 """A nested stack is always named for it: no property holds the name."""
-OF_THE_STACK_ONLY = {f"AWS::CloudFormation::{noun}" for noun in ("CustomResource", "WaitCondition", "WaitConditionHandle")}
+_OWN = ("CustomResource", "WaitCondition", "WaitConditionHandle")
+OF_THE_STACK_ONLY = {"AWS::CDK::Metadata", *(f"AWS::CloudFormation::{noun}" for noun in _OWN)}
 """What is nowhere but in its stack: the registry cannot read these, Cloud Control refuses them."""
 
 
