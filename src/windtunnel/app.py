@@ -12,7 +12,7 @@ import logging
 import pkgutil
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from windtunnel.events.pump import Pump
@@ -163,8 +163,8 @@ class WindtunnelCloud:
         db.execute("RELEASE call")
         return result
 
-    def append_event(self, ctx: Context, event: Event) -> None:
-        self.pump.append(ctx, event)
+    def append_events(self, ctx: Context, events: Iterable[Event]) -> None:
+        self.pump.append(ctx, events)
 
     def start_job(self, ctx: Context, kind: str, run_id: str, args: dict[str, Any]) -> None:
         self.engine.start(ctx, kind, run_id, args)

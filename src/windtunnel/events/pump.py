@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Protocol
 
@@ -44,7 +44,7 @@ class Plan(Protocol):
 
 
 Planner = Callable[[Context, Event], "Plan | None"]
-"""None: no rule and no archive wants it."""
+"""None: no rule and no archive wants it. The same context is given for events that happen together, so that what is looked up for one serves the next."""
 
 
 class Pump:
@@ -59,17 +59,20 @@ class Pump:
         self._behind = False
         self._more = False
 
-    def append(self, ctx: Context, event: Event) -> None:
-        """An event has happened in this transaction."""
+    def append(self, ctx: Context, events: Iterable[Event]) -> None:
+        """Events of one account and region have happened in this transaction, in this order."""
         tx = ctx.tx
         if not isinstance(tx, SqliteTx):
             raise TypeError("events are appended in a write transaction of the store")
-        if not any(_listens(entry, event) for entry in LISTENERS):
-            plan = self._plan(self._own(tx, event), event)
-            if plan is None or (plan.light and self._guarded(tx, event, partial(plan.carry_out, True))):
-                return
-        tx.connection.execute("INSERT INTO outbox (body) VALUES (?)", (msgspec.json.encode(event),))
-        ctx.tx.after_commit(self.kick)
+        own: Context | None = None
+        for event in events:
+            if not any(_listens(entry, event) for entry in LISTENERS):
+                own = own or self._own(tx, event)
+                plan = self._plan(own, event)
+                if plan is None or (plan.light and self._guarded(tx, event, partial(plan.carry_out, True))):
+                    continue
+            tx.connection.execute("INSERT INTO outbox (body) VALUES (?)", (msgspec.json.encode(event),))
+            tx.after_commit(self.kick)
 
     def _own(self, tx: SqliteTx, event: Event) -> Context:
         """The cloud itself, where the event happened."""

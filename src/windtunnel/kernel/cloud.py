@@ -197,7 +197,8 @@ class Cloud(Protocol):
 
     def call(self, ctx: Context, service: str, operation: str, args: dict[str, Any]) -> Reply: ...
 
-    def append_event(self, ctx: Context, event: Event) -> None: ...
+    def append_events(self, ctx: Context, events: Iterable[Event]) -> None:
+        """Events of one account and region happen in ctx's transaction, in this order."""
 
     def start_job(self, ctx: Context, kind: str, run_id: str, args: dict[str, Any]) -> None: ...
 

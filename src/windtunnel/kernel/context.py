@@ -140,7 +140,7 @@ class Context:
         self.via = via
         """The services through which the principal's own call has come here, first to last (`("s3",)`); empty for a direct call."""
         self.found: dict[Any, Any] = {}
-        """What `authorize` has read and its handler takes out again, so that it is read once a call."""
+        """What was read for one part of a run and serves the next (`authorize` and its handler), so that it is read once."""
         self._now: float | None = None
 
     @property
@@ -159,7 +159,11 @@ class Context:
 
     def emit(self, source: str, detail_type: str, resources: list[str], detail: dict[str, Any]) -> None:
         """Put an event into the outbox; it is delivered after, and only if, this transaction commits."""
-        event = Event(
+        self.cloud.append_events(self, (self.event(source, detail_type, resources, detail),))
+
+    def event(self, source: str, detail_type: str, resources: list[str], detail: dict[str, Any]) -> Event:
+        """An event of here and now, for `cloud.append_events`."""
+        return Event(
             id=self.ids.uuid(),
             source=source,
             detail_type=detail_type,
@@ -170,7 +174,6 @@ class Context:
             detail=detail,
             cause=self.cause,
         )
-        self.cloud.append_event(self, event)
 
     def start_job(self, kind: str, run_id: str, **args: Any) -> None:
         """Start durable work with this transaction: `kind` is a registered job, run_id its unique name, args JSON-able."""

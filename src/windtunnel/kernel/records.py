@@ -6,7 +6,7 @@ store derives them inside the same transaction that writes the record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
@@ -61,6 +61,9 @@ class Tx(Protocol):
 
     def put(self, record: Record, expected: int | None = None) -> None:
         """Write (insert or replace). expected: the version it must have now (0: must not exist), else `Conflict`."""
+
+    def put_all(self, records: Sequence[Record]) -> None:
+        """As `put` for each, and quicker for kinds without indexes."""
 
     def insert(self, record: Record) -> None:
         """Write a new record; `Conflict` when one exists under that key."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -45,6 +45,9 @@ SCHEMA = (
     *QUEUE_SCHEMA,
 )
 
+_UPSERT = (
+    "INSERT INTO doc VALUES (?,?,1,?,?) ON CONFLICT (kind, key) DO UPDATE SET version=version+1, schema=excluded.schema, body=excluded.body"
+)
 _encoders = msgspec.json.Encoder()
 _decoders: dict[type[Record], msgspec.json.Decoder[Any]] = {}
 
@@ -122,10 +125,7 @@ class SqliteTx:
         kind, key = record.KIND, self._prefix[record.SCOPE] + record.key()
         body = _encoders.encode(record)
         if not record.INDEXES and expected is None:
-            self._db.execute(
-                "INSERT INTO doc VALUES (?,?,1,?,?) ON CONFLICT (kind, key) DO UPDATE SET version=version+1, schema=excluded.schema, body=excluded.body",
-                (kind, key, record.SCHEMA, body),
-            )
+            self._db.execute(_UPSERT, (kind, key, record.SCHEMA, body))
             return
         row = self._db.execute("SELECT version, schema, body FROM doc WHERE kind=? AND key=?", (kind, key)).fetchone()
         version = 0 if row is None else int(row[0])
@@ -145,8 +145,23 @@ class SqliteTx:
     def _indexed(self, record: Record | type[Record], value: str) -> str:
         return self._prefix[record.SCOPE] + value
 
+    def put_all(self, records: Sequence[Record]) -> None:
+        if any(record.INDEXES for record in records):
+            for record in records:
+                self.put(record)
+            return
+        self._db.executemany(
+            _UPSERT, [(r.KIND, self._prefix[r.SCOPE] + r.key(), r.SCHEMA, _encoders.encode(r)) for r in records]
+        )
+
     def insert(self, record: Record) -> None:
-        self.put(record, expected=0)
+        kind, key = record.KIND, self._prefix[record.SCOPE] + record.key()
+        made = self._db.execute("INSERT OR IGNORE INTO doc VALUES (?,?,1,?,?)", (kind, key, record.SCHEMA, _encoders.encode(record)))
+        if not made.rowcount:
+            raise Conflict(f"{kind} {record.key()} exists")
+        if record.INDEXES:
+            for name, value in index_rows(record):
+                self._db.execute("INSERT OR IGNORE INTO idx VALUES (?,?,?,?)", (kind, name, self._indexed(record, value), key))
 
     def delete(self, kind: type[Record], key: str) -> bool:
         full = self._prefix[kind.SCOPE] + key

@@ -133,16 +133,17 @@ def test_a_guest_that_shuts_itself_down(machine: Machine, behavior: str, expecte
 def test_the_events_of_a_life(machine: Machine) -> None:
     with machine.cloud() as cloud:
         seen: list[str] = []
-        append = cloud.cloud.append_event
+        append = cloud.cloud.append_events
 
-        def keep(ctx: Any, event: Any) -> None:
-            if event.source == "aws.ec2":
-                assert event.detail_type == "EC2 Instance State-change Notification"
-                assert event.resources == (f"arn:aws:ec2:us-east-1:123456789012:instance/{event.detail['instance-id']}",)
-                seen.append(event.detail["state"])
-            append(ctx, event)
+        def keep(ctx: Any, events: Any) -> None:
+            for event in events:
+                if event.source == "aws.ec2":
+                    assert event.detail_type == "EC2 Instance State-change Notification"
+                    assert event.resources == (f"arn:aws:ec2:us-east-1:123456789012:instance/{event.detail['instance-id']}",)
+                    seen.append(event.detail["state"])
+            append(ctx, events)
 
-        cloud.cloud.append_event = keep  # type: ignore[method-assign]
+        cloud.cloud.append_events = keep  # type: ignore[method-assign]
         instance = running(cloud)
         cloud.api("ec2", "StopInstances", instance_ids=[instance])
         becomes(cloud, instance, "stopped")

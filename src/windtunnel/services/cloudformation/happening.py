@@ -1,6 +1,7 @@
 """A stack's history: every change of a status is an event, in order, and is told to whoever asked to hear of it.
 
 Invariant: an event is written in the transaction that made it true, with the next number of its stack, so the history has no gap and no order of chance.
+What one batch of an operation tells is written together at its end (`gathered`): an event a statement is a quarter of what a resource costs.
 """
 
 from __future__ import annotations
@@ -8,8 +9,10 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from windtunnel.kernel.context import Context
+from windtunnel.kernel.context import Context, Event
 from windtunnel.kernel.errors import AwsError
 from windtunnel.services.cloudformation.model import STACK_TYPE, Operation, Stack, StackEvent, StackResource
 
@@ -23,6 +26,34 @@ def _iso(seconds: float) -> str:
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{int((seconds - whole) * 1000):03d}Z"
 
 
+class Gathered:
+    """What has happened in a batch so far: lines of the history, and events for EventBridge."""
+
+    def __init__(self) -> None:
+        self.lines: list[StackEvent] = []
+        self.events: list[Event] = []
+
+
+@contextmanager
+def gathered(ctx: Context) -> Iterator[None]:
+    """What is told with this context meanwhile is written at the end; nothing of it when the block raises."""
+    kept = ctx.found[Gathered] = Gathered()
+    try:
+        yield
+    finally:
+        del ctx.found[Gathered]
+    ctx.tx.put_all(kept.lines)
+    ctx.cloud.append_events(ctx, kept.events)
+
+
+def _tell(ctx: Context, detail_type: str, arn: str, detail: dict[str, object]) -> None:
+    kept: Gathered | None = ctx.found.get(Gathered)
+    if kept is None:
+        ctx.emit(SOURCE, detail_type, [arn], detail)
+    else:
+        kept.events.append(ctx.event(SOURCE, detail_type, [arn], detail))
+
+
 def of_stack(ctx: Context, stack: Stack, operation: Operation | None, status: str, reason: str = "") -> None:
     """The stack's own status changes."""
     stack.status, stack.reason = status, reason[:MAX_REASON]
@@ -30,7 +61,7 @@ def of_stack(ctx: Context, stack: Stack, operation: Operation | None, status: st
     _write(ctx, stack, operation, ctx.ids.uuid(), stack.name, arn, STACK_TYPE, status, reason, "", ctx.now)
     details = {"status": status, "status-reason": reason}
     detail = {"stack-id": arn, "status-details": details, "client-request-token": operation.token if operation else ""}
-    ctx.emit(SOURCE, "CloudFormation Stack Status Change", [arn], detail)
+    _tell(ctx, "CloudFormation Stack Status Change", arn, detail)
 
 
 def of_resource(
@@ -56,7 +87,7 @@ def of_resource(
         "resource-type": resource.type,
         "client-request-token": operation.token,
     }
-    ctx.emit(SOURCE, "CloudFormation Resource Status Change", [arn], detail)
+    _tell(ctx, "CloudFormation Resource Status Change", arn, detail)
 
 
 def _write(
@@ -87,7 +118,11 @@ def _write(
         operation=operation.id if operation else "",
     )
     stack.next_event += 1
-    ctx.tx.put(event)
+    kept: Gathered | None = ctx.found.get(Gathered)
+    if kept is None:
+        ctx.tx.put(event)
+    else:
+        kept.lines.append(event)
     if stack.notification_arns:
         _publish(ctx, stack, operation, event)
 

@@ -133,6 +133,8 @@ class Stack(Record, kw_only=True):
     previous: int = 0
     next_version: int = 1
     next_event: int = 1
+    epoch: int = 0
+    """How many operations have ended with nothing that a later one may have to turn back."""
     operation: str = ""
     token: str = ""
     change_set: str = ""
@@ -204,6 +206,8 @@ class StackResource(Record, kw_only=True):
     """A resource of a stack. now: as it is (None: it does not exist, or not yet); before: as it was when the operation that goes on began with it;
     leftovers: physical resources that replacement left behind, deleted in cleanup.
 
+    epoch: the stack's when this was written: `before`, `new` and `touched` are an operation's own, and mean nothing once the stack has another.
+
     new: it did not exist when the operation that goes on began. going: create, update or delete has begun and is looked at until it is done
     (`since`, epoch seconds). signals: how many a CreationPolicy waits for, `deadline` until when.
     """
@@ -224,6 +228,7 @@ class StackResource(Record, kw_only=True):
     before: State | None = None
     new: bool = False
     touched: str = ""
+    epoch: int = 0
     leftovers: list[State] = []
     going: str = ""
     since: float = 0.0

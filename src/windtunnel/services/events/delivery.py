@@ -16,7 +16,7 @@ from windtunnel.kernel.context import Context, Event
 from windtunnel.kernel.errors import AwsError
 from windtunnel.services.events.archiving import keep
 from windtunnel.services.events.model import DEFAULT_BUS, Archive, Rule, bus_of, envelope, rule_arn
-from windtunnel.services.events.rulesets import rules_on
+from windtunnel.services.events.rulesets import NOTHING, rules_on
 from windtunnel.services.events.settling import MAX_RETRIES, policy_of, settle
 from windtunnel.services.events.targets import deliver as hand_over
 from windtunnel.services.events.targets import is_destination, reached
@@ -54,7 +54,12 @@ def plan(ctx: Context, event: Event) -> Plan | None:
         return None
     account, region, bus = bus_of(event)
     here = ctx if (account, region) == (ctx.scope.account, ctx.scope.region) else ctx.in_scope(account, region)
-    found, shown = rules_on(here, bus), envelope(event)
+    found = here.found.get((rules_on, bus))
+    if found is None:
+        found = here.found[rules_on, bus] = rules_on(here, bus)
+    if found is NOTHING:
+        return None
+    shown = envelope(event)
     rules, archives = found.rules.of(shown), found.archives.of(shown)
     return Plan(here, event, shown, rules, archives) if rules or archives else None
 

@@ -161,7 +161,7 @@ def pass_on(to: Delivery) -> None:
         bus=to.target["Arn"],
         hops=to.hops + 1,
     )
-    to.ctx.cloud.append_event(to.ctx, event)
+    to.ctx.cloud.append_events(to.ctx, (event,))
 
 
 def may_put(ctx: Context, bus: str, arn: Arn, source: str, detail_type: str) -> None:

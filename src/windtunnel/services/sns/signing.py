@@ -9,6 +9,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from threading import Lock
 from typing import Any, ClassVar, Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -47,14 +48,26 @@ class Loaded(NamedTuple):
 
 _LOADED: WeakKeyDictionary[Any, dict[str, Loaded]] = WeakKeyDictionary()
 _SIGNED: WeakKeyDictionary[Any, dict[tuple[bytes, str], str]] = WeakKeyDictionary()
+_MADE: WeakKeyDictionary[Any, dict[Use, dict[str, str]]] = WeakKeyDictionary()
+_MAKING = Lock()
 _MOST_SIGNED = 4096
 ROOM = "=" * len(b64encode(bytes(BITS["queue"] // 8)))
 """Stands where a queue's signature will: as long, and no signature."""
 
 
 def make(ctx: Context) -> list[dict[str, str]]:
-    """New signers for all uses that have none yet, to be given to `keep` (slow: in a thread, before the transaction)."""
-    return [_made(ctx, use) for use in BITS if ctx.tx.get(Signer, use) is None]
+    """New signers for all uses that have none yet, to be given to `keep` (slow: in a thread, before the transaction).
+
+    A stack of fifty topics asks fifty times before the first is kept: all get the same ones.
+    """
+    lacking = [use for use in BITS if ctx.tx.get(Signer, use) is None]
+    if not lacking:
+        return []
+    with _MAKING:
+        made = _MADE.setdefault(ctx.cloud, {})
+        for use in lacking:
+            made[use] = made.get(use) or _made(ctx, use)
+        return [made[use] for use in lacking]
 
 
 def keep(ctx: Context, made: list[dict[str, str]] | None) -> None:

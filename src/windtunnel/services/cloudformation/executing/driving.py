@@ -42,7 +42,8 @@ def advance(ctx: Context, stack_id: str, operation_id: str) -> str:
         phase = live.operation.phase
         live.operation, live.stack = operation, stack
         assert operation.phase == phase
-    said = _batch(ctx, live)
+    with happening.gathered(ctx):
+        said = _batch(ctx, live)
     live.write(ctx)
     if said != "done":
         ctx.tx.after_commit(partial(LIVE.keep, live))

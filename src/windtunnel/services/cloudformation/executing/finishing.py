@@ -136,10 +136,7 @@ def _end(ctx: Context, live: Live, status: str, reason: str = "") -> str:
         stack.made = operation.made
         forget_imports(ctx, stack.id, live.imports) if status == "CREATE_COMPLETE" or live.imports else None
     if status.endswith("_COMPLETE"):
-        for resource in live.resources.values():
-            if resource.touched or resource.before is not None or resource.new:
-                resource.before, resource.new, resource.touched = None, False, ""
-                live.dirty.add(resource.logical)
+        stack.epoch += 1
         _forget_templates(ctx, live)
     trail(ctx, [stack.name, live.arn], f"stack {stack.name} is {status}{': ' + reason if reason else ''}")
     if stack.parent:

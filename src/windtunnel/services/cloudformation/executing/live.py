@@ -32,6 +32,12 @@ class Live:
         self.resources: dict[str, StackResource] = {
             resource.logical: resource for resource in ctx.tx.scan(StackResource, prefix=f"{stack.id}/")
         }
+        self.epoch = stack.epoch
+        for resource in self.resources.values():
+            if resource.epoch != self.epoch:
+                # Left by an operation that has ended for good: hundreds of records are not written again only to say so.
+                resource.before, resource.new, resource.touched, resource.epoch = None, False, "", self.epoch
+        self.fresh: set[str] = set()
         made, back = (
             ctx.tx.get(Template, f"{stack.id}/{version:06d}") if version else None for version in (operation.made, operation.back_to)
         )
@@ -185,8 +191,9 @@ class Live:
         """The record of a resource, made when it is looked at first."""
         found = self.resources.get(logical)
         if found is None:
-            found = StackResource(stack=self.stack.id, logical=logical, type=type_name, status="", at=0.0, new=True)
+            found = StackResource(stack=self.stack.id, logical=logical, type=type_name, status="", at=0.0, new=True, epoch=self.epoch)
             self.resources[logical] = found
+            self.fresh.add(logical)
         return found
 
     def touch(self, resource: StackResource) -> None:
@@ -197,7 +204,9 @@ class Live:
     def write(self, ctx: Context) -> None:
         for logical in self.dirty:
             if logical in self.resources:
-                ctx.tx.put(self.resources[logical])
+                write = ctx.tx.insert if logical in self.fresh else ctx.tx.put
+                write(self.resources[logical])
+        self.fresh -= self.dirty
         self.dirty.clear()
         ctx.tx.put(self.stack)
         ctx.tx.put(self.operation)
@@ -206,6 +215,7 @@ class Live:
         """A resource that is no more, and of which the stack keeps no record."""
         self.resources.pop(logical, None)
         self.dirty.discard(logical)
+        self.fresh.discard(logical)
         ctx.tx.delete(StackResource, f"{self.stack.id}/{logical}")
 
 

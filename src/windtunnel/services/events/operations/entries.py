@@ -89,7 +89,7 @@ def _put(ctx: Context, entry: dict[str, Any]) -> dict[str, str]:
         cause=ctx.cause or f"event:{identity}",
         bus=bus if here else f"arn:{ctx.scope.partition}:events:{region}:{account}:event-bus/{bus}",
     )
-    ctx.cloud.append_event(ctx, event)
+    ctx.cloud.append_events(ctx, (event,))
     return {"EventId": identity}
 
 
