@@ -150,9 +150,7 @@ class SqliteTx:
             for record in records:
                 self.put(record)
             return
-        self._db.executemany(
-            _UPSERT, [(r.KIND, self._prefix[r.SCOPE] + r.key(), r.SCHEMA, _encoders.encode(r)) for r in records]
-        )
+        self._db.executemany(_UPSERT, [(r.KIND, self._prefix[r.SCOPE] + r.key(), r.SCHEMA, _encoders.encode(r)) for r in records])
 
     def insert(self, record: Record) -> None:
         kind, key = record.KIND, self._prefix[record.SCOPE] + record.key()
