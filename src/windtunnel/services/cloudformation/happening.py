@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from windtunnel.kernel.context import Context, Event
 from windtunnel.kernel.errors import AwsError
@@ -46,7 +47,7 @@ def gathered(ctx: Context) -> Iterator[None]:
     ctx.cloud.append_events(ctx, kept.events)
 
 
-def _tell(ctx: Context, detail_type: str, arn: str, detail: dict[str, object]) -> None:
+def _tell(ctx: Context, detail_type: str, arn: str, detail: dict[str, Any]) -> None:
     kept: Gathered | None = ctx.found.get(Gathered)
     if kept is None:
         ctx.emit(SOURCE, detail_type, [arn], detail)
