@@ -26,6 +26,7 @@ from windtunnel.guest.cfn import (
     files,
     hooks,
     hup_command,
+    init_command,
     metadata_command,
     mustache,
     pip_command,
@@ -437,6 +438,26 @@ def test_a_run_works_through_its_configs_and_can_be_resumed(tmp_path: Path, log:
         build.resumed(state)
     assert stat.S_IMODE(os.stat(f"{state}/metadata.json").st_mode) == 0o600
     assert "the config a has comment, which is no section" in " ".join((tmp_path / "log").read_text().split()).lower()
+
+
+def test_cfn_init_from_a_file_from_a_stack_and_resumed(tmp_path: Path, serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
+    out, gate, state = tmp_path / "out", tmp_path / "gate", str(tmp_path / "state")
+    metadata = {build.INIT: {"config": {"commands": {"1": {"command": f"test -e {gate} && echo ran >> {out}"}}}}}
+    (tmp_path / "metadata.json").write_text(json.dumps(metadata))
+    assert init_command.main([str(tmp_path / "metadata.json")], str(tmp_path), state) == 1
+    assert capsys.readouterr().err == "Error occurred during build: Command 1 failed\n"
+    gate.touch()
+    text = json.dumps(metadata).replace('"', "&quot;")
+    server = serve(lambda method, path, body: (200, f"<r><Metadata>{text}</Metadata></r>".encode()))
+    keys = ["--access-key", "AKIDEXAMPLE", "--secret-key", "s", "--url", server.url]
+    assert init_command.main(["--resume", *keys], str(tmp_path), state) == 0
+    assert init_command.main(["-v", "-s", "web", "-r", "Web", *keys], str(tmp_path), state) == 0
+    assert out.read_text() == "ran\nran\n"
+    assert init_command.main(["-s", "web", "-r", "Web", "-c", "nosuch", *keys], str(tmp_path), state) == 1
+    assert "there is no configset named nosuch" in (tmp_path / "cfn-init.log").read_text()
+    with pytest.raises(SystemExit) as ended:
+        init_command.main(["-s", "web"], str(tmp_path), state)
+    assert ended.value.code == 2
 
 
 def test_metadata_without_init_say_so() -> None:

@@ -20,7 +20,7 @@ from windtunnel.guest.cfn.plan import asked_configsets
 from windtunnel.guest.cfn.stacks import Stacks, connect
 
 
-def main(argv: list[str] | None = None, folder: str = FOLDER) -> int:
+def main(argv: list[str] | None = None, folder: str = FOLDER, state: str = build.STATE) -> int:
     arguments = parser("cfn-init", "Configures this instance by AWS::CloudFormation::Init.")
     arguments.add_argument("-c", "--configsets", default="", help="the configsets to work through, separated by commas")
     arguments.add_argument("-v", "--verbose", action="store_true")
@@ -33,12 +33,12 @@ def main(argv: list[str] | None = None, folder: str = FOLDER) -> int:
     try:
         stacks = None if given.file and not given.stack else connect(access(given))
         if given.resume:
-            todo, metadata = build.resumed()
+            todo, metadata = build.resumed(state)
         else:
             metadata = from_file(given.file) if given.file else from_stack(stacks, given.stack, given.resource)
             todo = build.planned(metadata, asked_configsets(given.configsets))
         journal.info(f"Running configSets: {given.configsets or 'default'}")
-        build.build(todo, metadata, build.Tools(journal, output, fetcher(stacks, metadata, journal)))
+        build.build(todo, metadata, build.Tools(journal, output, fetcher(stacks, metadata, journal)), state)
     except (Failed, ApiError, Unreachable, NoCredentials, OSError) as error:
         return failed(journal, error)
     return 0

@@ -71,7 +71,8 @@ def made(sealer: Any, now: float) -> IdentitySigner:
 
 
 def signature(sealer: Any, signer: IdentitySigner, document: bytes, kind: str) -> str:
-    """kind: `signature` (RSA over SHA-256), or `pkcs7` and `rsa2048` (PKCS #7 with the document inside). Base64, in lines."""
+    """kind: `signature` (RSA over SHA-256), or `pkcs7` and `rsa2048` (PKCS #7 with the document inside). Base64, in lines. In a thread."""
+    from cryptography import x509  # also for `caller`, which runs on the loop and finds it loaded
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
@@ -80,7 +81,6 @@ def signature(sealer: Any, signer: IdentitySigner, document: bytes, kind: str) -
         raise TypeError("the signer's key is an RSA key")
     if kind == "signature":
         return base64.encodebytes(private.sign(document, padding.PKCS1v15(), hashes.SHA256())).decode().rstrip("\n")
-    from cryptography import x509
     from cryptography.hazmat.primitives.serialization import pkcs7
 
     certificate = x509.load_pem_x509_certificate(signer.certificate.encode())
