@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
+from xml.sax.saxutils import escape
 
 import pytest
 
@@ -447,7 +448,7 @@ def test_cfn_init_from_a_file_from_a_stack_and_resumed(tmp_path: Path, serve: Se
     assert init_command.main([str(tmp_path / "metadata.json")], str(tmp_path), state) == 1
     assert capsys.readouterr().err == "Error occurred during build: Command 1 failed\n"
     gate.touch()
-    text = json.dumps(metadata).replace('"', "&quot;")
+    text = escape(json.dumps(metadata))
     server = serve(lambda method, path, body: (200, f"<r><Metadata>{text}</Metadata></r>".encode()))
     keys = ["--access-key", "AKIDEXAMPLE", "--secret-key", "s", "--url", server.url]
     assert init_command.main(["--resume", *keys], str(tmp_path), state) == 0
@@ -520,6 +521,12 @@ def test_who_calls(serve: Serve, access: Access, lookup: Callable[[str], str | N
     assert {name: value[0] for name, value in asked.items()} == {
         "Action": "DescribeStackResource", "Version": "2010-05-15", "StackName": "stack", "LogicalResourceId": "Web",
     }  # fmt: skip
+
+
+def test_an_answer_that_is_no_answer_of_cloudformation_is_said_to_be_none(serve: Serve) -> None:
+    server = serve(lambda method, path, body: (200, b"<html><p>a captive portal"))
+    with pytest.raises(Failed, match="not CloudFormation"):
+        stacks.connect(Access(access_key="a", secret_key="b", url=server.url), environment={}, patience=1.0).resource("s", "r")
 
 
 def test_a_credential_file_wins(tmp_path: Path) -> None:

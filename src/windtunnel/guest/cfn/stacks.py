@@ -85,7 +85,11 @@ def parsed_metadata(text: str) -> dict[str, Any] | None:
 
 def _leaves(xml: bytes) -> dict[str, str]:
     """The texts of an answer by their elements' names; the answers used here hold none twice."""
-    return {element.tag.rpartition("}")[2]: element.text or "" for element in ElementTree.fromstring(xml).iter() if not len(element)}
+    try:
+        root = ElementTree.fromstring(xml)
+    except ElementTree.ParseError as error:
+        raise Failed(f"what answered is not CloudFormation: {error}") from None
+    return {element.tag.rpartition("}")[2]: element.text or "" for element in root.iter() if not len(element)}
 
 
 def connect(access: Access, lookup: Lookup = metadata, environment: Mapping[str, str] = os.environ, patience: float = 900.0) -> Stacks:
