@@ -19,6 +19,7 @@ from stacks import Stacks
 from windtunnel.compute.dummy import DummyDriver, World
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import AwsError
+from windtunnel.kernel.registry import OPERATIONS
 from windtunnel.kernel.stock import STOCK_AMI
 from windtunnel.provision import registry
 from windtunnel.provision.registry import Created, Properties, Resource, ResourceType, Wanted
@@ -52,6 +53,7 @@ class Lab:
         self.stacks = Stacks(self.door, region=region)
         self.api = self.stacks.api
         self._uploaded = 0
+        self.last: dict[str, set[str]] = {}
 
     def at(self, region: str) -> Lab:
         """The same cloud in another region."""
@@ -93,7 +95,12 @@ class Lab:
         found = self._look(everything)
         kms = self.door.client("kms", region=self.region)
         waiting = {id for id in found["AWS::KMS::Key"] if kms.describe_key(KeyId=id)["KeyMetadata"]["KeyState"] == "PendingDeletion"}
-        return {**found, "AWS::KMS::Key": found["AWS::KMS::Key"] - waiting}
+        self.last = {**found, "AWS::KMS::Key": found["AWS::KMS::Key"] - waiting}
+        return self.last
+
+    def before(self) -> dict[str, set[str]]:
+        """What was there when one looked last."""
+        return self.last or self.inventory()
 
     def left(self, before: Mapping[str, set[str]]) -> dict[str, set[str]]:
         """What is there now and was not before."""
@@ -174,6 +181,8 @@ class Surroundings:
     def __init__(self, lab: Lab) -> None:
         ec2 = lab.door.client("ec2")
         self.vpc = vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+        if ("ec2", "CreateKeyPair") in OPERATIONS:
+            ec2.create_key_pair(KeyName="operator")
         iam = lab.door.client("iam")
         trust = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
         for kind in BOOTSTRAP:
@@ -203,6 +212,8 @@ class Surroundings:
             "vpccidr": "10.80.0.0/16",
             "cidr": "10.80.1.0/24",
             "subnet": subnets[0],
+            "listener": f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:listener/app/a/0123456789abcdef/0123456789abcdef",
+            "snstopic": lab.door.client("sns").create_topic(Name="operators")["TopicArn"],
             "email": "someone@example.com",
             "password": "Correct-Horse-1",
             "arn": f"arn:aws:iam::{ACCOUNT}:role/nobody",
@@ -214,15 +225,12 @@ class Surroundings:
         text = re.sub(r"\btest-region-1(?=[a-z]\b)|\btest-region\b", REGION, text)
         return re.sub(r"\b12345678\b", ACCOUNT, text).replace("vpc-60900905", self.vpc)
 
-    def export(self, lab: Lab, names: Iterable[str]) -> None:
-        """Another stack's exports, for templates that are one half of two."""
-        for name in names:
-            words = name.lower()
-            value = next((value for word, value in self._of_word.items() if word in words), "sample")
-            output = {"Value": value, "Export": {"Name": name}}
-            body = {"Resources": {"Handle": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}, "Outputs": {"Out": output}}
-            made = "gives-" + re.sub(r"[^A-Za-z0-9]", "-", name)
-            assert lab.create(made, json.dumps(body))[1] == "CREATE_COMPLETE", lab.why(made)
+    def export(self, lab: Lab, name: str) -> None:
+        """Another stack's export, for templates that are one half of two."""
+        output = {"Value": self._by_word(name), "Export": {"Name": name}}
+        body = {"Resources": {"Handle": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}, "Outputs": {"Out": output}}
+        made = "gives-" + re.sub(r"[^A-Za-z0-9]", "-", name)
+        assert lab.create(made, json.dumps(body))[1] == "CREATE_COMPLETE", lab.why(made)
 
     def values(self, template: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
         """A value for each parameter that needs one."""
@@ -244,9 +252,11 @@ class Surroundings:
             return str(declared["AllowedValues"][0])
         if kind in ("Number", "List<Number>"):
             return "1"
-        words = name.lower()
-        value = next((value for word, value in self._of_word.items() if word in words), "sample")
-        return ",".join([value, value]) if kind == "CommaDelimitedList" else value
+        value = self._by_word(name)
+        return ",".join([value] * 6) if kind == "CommaDelimitedList" else value
+
+    def _by_word(self, name: str) -> str:
+        return next((value for word, value in self._of_word.items() if word in name.lower()), "sample")
 
 
 # -- types that do not run ------------------------------------------------------------------------------------------------
