@@ -86,7 +86,11 @@ class Lab:
 
     def why(self, name: str) -> list[str]:
         """What failed, and how that was said, the first first."""
-        return [f"{logical} {status}: {reason}" for logical, status, reason in self.stacks.events(name) if status.endswith("_FAILED")]
+        return [
+            f"{logical} {status}: {reason}"
+            for logical, status, reason in self.stacks.events(name)
+            if status.endswith(("_FAILED", "ROLLBACK_IN_PROGRESS"))
+        ]
 
     # -- what is there ------------------------------------------------------------------------------------------------
 

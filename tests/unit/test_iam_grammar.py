@@ -172,8 +172,6 @@ def test_refused_documents(kind: Kind, text: str, words: str) -> None:
     "kind, text",
     [
         pytest.param("identity", identity(), id="one statement that is not in a list"),
-        pytest.param("inline", identity().replace("2012", "2008"), id="an inline policy of the older version"),
-        pytest.param("inline", json.dumps({"Statement": json.loads(identity())["Statement"]}), id="an inline policy that says no version"),
         pytest.param("identity", identity(Resource=[BUCKET, "*"]), id="a list of resources"),
         pytest.param("identity", identity(Action="*"), id="every action"),
         pytest.param("identity", identity(Action=None, NotAction="iam:*"), id="NotAction"),

@@ -62,7 +62,8 @@ BROKEN = {
     "integ.pipeline-jenkins": "is not available in region US_EAST_1",
     "aws-iam__package__test__integ.condition-with-ref": "Conditions must be JSON objects",
     "aws-lambda__package__test__integ.lambda.": "#/FunctionName: failed validation constraint",
-    "amzn2-greengrass": "The key pair 'operator' does not exist",
+    "amzn2-greengrass": "parameter value operator for parameter name myKeyPair does not exist",
+    "efs_with_automount": "parameter value operator for parameter name KeyName does not exist",
     "Elasticache-snapshot": 'must be in ARN format or "*"',
     "SapPrivateLink": "Rule SubnetsInVPC failed",
 }
@@ -82,7 +83,7 @@ VALUES: dict[str, dict[str, str]] = {
 }
 
 if ("ec2", "CreateKeyPair") in OPERATIONS:
-    del BROKEN["amzn2-greengrass"]
+    del BROKEN["amzn2-greengrass"], BROKEN["efs_with_automount"]
 
 
 def find(table: dict[str, Any], path: Path, default: Any = None) -> Any:

@@ -333,6 +333,23 @@ def test_a_role_that_is_gone_fails_a_deletion_until_another_is_given(door: Door,
     assert stacks.delete("orphan", RoleARN=f"{role}second") == "DELETE_COMPLETE"
 
 
+def test_nothing_begins_when_a_parameter_names_what_is_not_there(stacks: Stacks, script: Scripted) -> None:
+    body = {"Parameters": {"Group": {"Type": "AWS::EC2::SecurityGroup::Id"}}, "Resources": {"A": thing()}}
+    given = [{"ParameterKey": "Group", "ParameterValue": "sg-00000000000000000"}]
+    assert stacks.create("nowhere", body, Parameters=given) == "ROLLBACK_COMPLETE"
+    assert script.calls == [] and stacks.statuses("nowhere") == [
+        f"nowhere {s}" for s in ("CREATE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS", "ROLLBACK_COMPLETE")
+    ]
+    assert "parameter value sg-00000000000000000 for parameter name Group does not exist" in stacks.events("nowhere")[1][2]
+    del body["Parameters"]
+    stacks.delete("nowhere")
+    assert stacks.create("nowhere", body) == "CREATE_COMPLETE"
+    before = dict(script.exists)
+    worse = {"Parameters": {"Group": {"Type": "AWS::EC2::SecurityGroup::Id"}}, "Resources": {"A": thing(Colour="red"), "B": thing()}}
+    assert stacks.update("nowhere", worse, Parameters=given) == "UPDATE_ROLLBACK_COMPLETE"
+    assert script.exists == before and script.calls == ["create A"]
+
+
 def test_a_type_that_does_not_run_fails_the_stack_and_says_so(stacks: Stacks) -> None:
     assert stacks.create("other", template(Db={"Type": "AWS::Neptune::DBCluster"})) == "ROLLBACK_COMPLETE"
     assert any("does not run the resource type AWS::Neptune::DBCluster" in reason for _, _, reason in stacks.events("other"))

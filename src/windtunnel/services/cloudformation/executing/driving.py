@@ -98,9 +98,13 @@ def _unprepared(live: Live, logical: str) -> bool:
 
 
 def _interrupt(ctx: Context, live: Live) -> None:
-    """Someone asked an update to turn back, or a creation's time is over."""
+    """Someone asked an update to turn back, a creation's time is over, or nothing may begin at all."""
     operation, stack = live.operation, live.stack
-    if operation.phase != "make" or operation.failed or operation.reason:
+    if operation.phase != "make" or operation.failed:
+        return
+    if operation.reason:
+        if operation.cancelled:  # known before it began: a parameter names what is not there
+            _call_off(ctx, live)
         return
     minutes = operation.options.timeout_minutes
     if operation.cancelled:
