@@ -51,7 +51,7 @@ def tags(*pairs: tuple[str, str]) -> list[dict[str, Any]]:
         pytest.param({"tag_specifications": tags(("k" * 129, ""))}, "InvalidParameterValue", id="a tag's key too long"),
         pytest.param({"tag_specifications": tags(("k", "v" * 257))}, "InvalidParameterValue", id="a tag's value too long"),
         pytest.param({"tag_specifications": tags(*((f"k{n}", "") for n in range(51)))}, "TagLimitExceeded", id="too many tags"),
-        pytest.param({"tag_specifications": [{"ResourceType": "volume", "Tags": []}]}, "NotImplemented", id="tags of a volume"),
+        pytest.param({"tag_specifications": [{"ResourceType": "vpc", "Tags": []}]}, "NotImplemented", id="tags of what no launch makes"),
         pytest.param({"dry_run": True}, "DryRunOperation", id="a dry run"),
     ],
 )

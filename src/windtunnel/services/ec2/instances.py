@@ -23,8 +23,10 @@ def groups_of(ctx: Context, instance: Instance) -> list[dict[str, str]]:
 
 def shape(ctx: Context, instance: Instance) -> dict[str, Any]:
     from windtunnel.services.ec2.network.showing import of_instance
+    from windtunnel.services.ec2.volumes import mappings_of
 
-    return described(ctx.scope, instance, groups_of(ctx, instance), of_instance(ctx, instance))
+    shown = described(ctx.scope, instance, groups_of(ctx, instance), of_instance(ctx, instance))
+    return shown | {"BlockDeviceMappings": mappings_of(ctx, instance)}
 
 
 def dry(dry_run: bool) -> None:
@@ -61,8 +63,10 @@ def move(ctx: Context, instance: Instance, state: State) -> None:
     instance.state = state
     if state == "terminated":
         from windtunnel.services.ec2.network.interfaces import take_interfaces
+        from windtunnel.services.ec2.volumes import take_volumes
 
         take_interfaces(ctx, instance.id)
+        take_volumes(ctx, instance.id)
         instance.elastic_ip = ""
     ctx.tx.put(instance)
     ctx.emit(

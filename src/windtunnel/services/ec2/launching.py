@@ -15,12 +15,16 @@ from windtunnel.kernel.stock import STOCK_AMI
 from windtunnel.kernel.tags import by_stack, users
 from windtunnel.kernel.trail import trail
 from windtunnel.services.ec2.instances import dry, move, shape
+from windtunnel.services.ec2.keypairs import the_key
+from windtunnel.services.ec2.merging import merged
 from windtunnel.services.ec2.model import TYPES, Instance, Tokens, checked_tags, run_id
 from windtunnel.services.ec2.network.common import fingerprint, need
 from windtunnel.services.ec2.network.defaults import ensure
 from windtunnel.services.ec2.network.interfaces import attach, give_interface, wear
 from windtunnel.services.ec2.network.model import SecurityGroup, Subnet
 from windtunnel.services.ec2.placing import Place, asked_place, place_for_needs
+from windtunnel.services.ec2.templates import LaunchTemplate
+from windtunnel.services.ec2.volumes import checked_mappings, root_volume
 
 MAX_COUNT = 20
 STOCK_KEYS = {"ec2:ImageType": "machine", "ec2:Owner": "amazon", "ec2:Public": True, "ec2:RootDeviceType": "ebs"}
@@ -37,6 +41,16 @@ def to_run(
     **given: Any,
 ) -> list[Need]:
     """RunInstances is allowed on each of six resources; tagging and handing over a role are permissions of their own."""
+    if given.get("launch_template") and "template" not in given:
+        own: dict[str, Any] = {"image_id": image_id or None, "instance_type": instance_type if instance_type != "m1.small" else None}
+        own |= {
+            "iam_instance_profile": iam_instance_profile,
+            "tag_specifications": tag_specifications,
+            "metadata_options": metadata_options,
+        }
+        whole = merged(ctx, given | {name: value for name, value in own.items() if value is not None})
+        template = need(ctx, "RunInstances", LaunchTemplate, whole["template"]["id"])
+        return [*to_run(ctx, **whole), template]
     scope = ctx.scope
     tags = users(request_tags(tag_specifications, by_stack(ctx)))
     subnet, groups, place = place_for_needs(ctx, given)
@@ -68,13 +82,18 @@ def to_run(
     needs += [need(ctx, on, SecurityGroup, group, keys) for group in groups]
     if tags:
         needs.append(Need("ec2:CreateTags", scope.arn("ec2", "instance/*"), asked | {"ec2:CreateAction": "RunInstances"}))
+    for kind in ("volume", "network-interface"):
+        other = users(request_tags(tag_specifications, by_stack(ctx), kind))
+        if other:
+            said = keys | {f"aws:RequestTag/{key}": value for key, value in other.items()} | {"aws:TagKeys": list(other)}
+            needs.append(Need("ec2:CreateTags", scope.arn("ec2", f"{kind}/*"), said | {"ec2:CreateAction": "RunInstances"}))
     for role in found.get("Roles", []):
         needs.append(Need("iam:PassRole", role["Arn"], {"iam:PassedToService": "ec2.amazonaws.com"}))
     return needs
 
 
-def request_tags(specifications: list[dict[str, Any]] | None, stack: bool = False) -> dict[str, str]:
-    found = [tag for item in specifications or [] for tag in item.get("Tags") or [] if item.get("ResourceType") == "instance"]
+def request_tags(specifications: list[dict[str, Any]] | None, stack: bool = False, kind: str = "instance") -> dict[str, str]:
+    found = [tag for item in specifications or [] for tag in item.get("Tags") or [] if item.get("ResourceType") == kind]
     return checked_tags(found, stack)
 
 
@@ -130,7 +149,7 @@ def check_launch(ctx: Context, image_id: str, instance_type: str, key_name: str,
         raise AwsError("InvalidAMIID.NotFound", f"The image id '[{image_id}]' does not exist")
     checked_type(instance_type)
     if key_name:
-        raise AwsError("InvalidKeyPair.NotFound", f"The key pair '{key_name}' does not exist")
+        the_key(ctx, key_name)
     if low < 1 or high < low:
         raise AwsError("InvalidParameterValue", f"Invalid value '{low if low < 1 else high}' for {'minCount' if low < 1 else 'maxCount'}.")
     if low > MAX_COUNT:
@@ -148,11 +167,19 @@ def check_launch(ctx: Context, image_id: str, instance_type: str, key_name: str,
     " TagSpecifications[].Tags[].Value MetadataOptions.HttpTokens MetadataOptions.HttpEndpoint MetadataOptions.InstanceMetadataTags"
     " DisableApiTermination InstanceInitiatedShutdownBehavior Placement.AvailabilityZone PrivateIpAddress"
     " NetworkInterfaces[].DeviceIndex NetworkInterfaces[].SubnetId NetworkInterfaces[].Groups[] NetworkInterfaces[].NetworkInterfaceId"
-    " NetworkInterfaces[].AssociatePublicIpAddress NetworkInterfaces[].PrivateIpAddress NetworkInterfaces[].DeleteOnTermination",
-    descriptive="Monitoring.Enabled MetadataOptions.HttpPutResponseHopLimit NetworkInterfaces[].Description CreditSpecification.CpuCredits",
+    " NetworkInterfaces[].AssociatePublicIpAddress NetworkInterfaces[].PrivateIpAddress NetworkInterfaces[].DeleteOnTermination"
+    " LaunchTemplate.LaunchTemplateId LaunchTemplate.LaunchTemplateName LaunchTemplate.Version BlockDeviceMappings[].DeviceName"
+    " BlockDeviceMappings[].Ebs.DeleteOnTermination",
+    descriptive="Monitoring.Enabled MetadataOptions.HttpPutResponseHopLimit NetworkInterfaces[].Description CreditSpecification.CpuCredits"
+    " BlockDeviceMappings[].Ebs.VolumeSize BlockDeviceMappings[].Ebs.VolumeType BlockDeviceMappings[].Ebs.Iops"
+    " BlockDeviceMappings[].Ebs.Throughput BlockDeviceMappings[].Ebs.Encrypted BlockDeviceMappings[].Ebs.KmsKeyId",
     default_only={"EbsOptimized": False, "Placement.Tenancy": "default"},
 )
-def run_instances(
+def run_instances(ctx: Context, max_count: int, min_count: int, **given: Any) -> Reply:
+    return launch(ctx, **merged(ctx, {**given, "max_count": max_count, "min_count": min_count}))
+
+
+def launch(
     ctx: Context,
     max_count: int,
     min_count: int,
@@ -174,6 +201,9 @@ def run_instances(
     placement: dict[str, str] | None = None,
     private_ip_address: str | None = None,
     network_interfaces: list[dict[str, Any]] | None = None,
+    block_device_mappings: list[dict[str, Any]] | None = None,
+    template: dict[str, str] | None = None,
+    credit_specification: dict[str, str] | None = None,
     **_: Any,
 ) -> Reply:
     request = {
@@ -195,6 +225,8 @@ def run_instances(
         "Placement": placement,
     }
     request |= {"PrivateIpAddress": private_ip_address, "NetworkInterfaces": network_interfaces} if network_interfaces or private_ip_address else {}  # fmt: skip
+    request |= {"BlockDeviceMappings": block_device_mappings} if block_device_mappings else {}
+    request |= {"LaunchTemplate": template} if template else {}
     asked = fingerprint(request) if client_token else ""
     earlier = launched_before(ctx, client_token, asked) if client_token else []
     if earlier:
@@ -203,9 +235,11 @@ def run_instances(
     if not image_id:
         raise AwsError("MissingParameter", "The request must contain the parameter ImageId")
     for item in tag_specifications or []:
-        if item.get("ResourceType") != "instance":
+        if item.get("ResourceType") not in ("instance", "volume", "network-interface"):
             raise not_built("ec2", "RunInstances", f"TagSpecification.ResourceType {item.get('ResourceType')}")
     check_launch(ctx, image_id, instance_type, key_name, min_count, max_count)
+    disk = checked_mappings(block_device_mappings or [])
+    others = {kind: request_tags(tag_specifications, by_stack(ctx), kind) for kind in ("volume", "network-interface")}
     place = asked_place(
         ctx,
         subnet_id,
@@ -254,21 +288,27 @@ def run_instances(
             protected=disable_api_termination,
             monitoring=bool((monitoring or {}).get("Enabled")),
             metadata=tokens,
+            key_name=key_name,
+            public_key=the_key(ctx, key_name).public if key_name else "",
+            template=template or {},
+            credits=(credit_specification or {}).get("CpuCredits", ""),
         )
-        settle(ctx, instance, place)
+        settle(ctx, instance, place, others["network-interface"])
+        if disk is not None or others["volume"]:
+            root_volume(ctx, instance, disk or {}, others["volume"])
         boot(ctx, instance)
         launched.append(instance)
     return reservation(ctx, launched)
 
 
-def settle(ctx: Context, instance: Instance, place: Place) -> None:
+def settle(ctx: Context, instance: Instance, place: Place, tags: dict[str, str]) -> None:
     """Give the instance its first interface."""
     instance.public = place.public
     if place.interface is not None:
         attach(ctx, place.interface, instance, delete=place.delete_interface)
         wear(instance, place.interface)
         return
-    eni = give_interface(ctx, instance, place.subnet, place.groups, place.private_ip, description=place.description)
+    eni = give_interface(ctx, instance, place.subnet, place.groups, place.private_ip, description=place.description, tags=tags)
     if not place.delete_interface:
         eni.delete_on_termination = False
         ctx.tx.put(eni)

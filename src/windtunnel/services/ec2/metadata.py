@@ -171,6 +171,8 @@ def metadata_tree(scope: Scope, instance: Instance, around: Surroundings) -> dic
             "InstanceProfileId": instance.profile_id,
         }
         tree["iam"] = {"info": json.dumps(info, indent=2), "security-credentials": {}}
+    if instance.public_key:
+        tree["public-keys"] = {"0": {"openssh-key": f"{instance.public_key} {instance.key_name}"}}
     if instance.metadata.instance_tags == "enabled":
         tree["tags"] = {"instance": dict(instance.tags)}
     return tree

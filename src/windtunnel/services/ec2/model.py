@@ -117,6 +117,7 @@ class Instance(Record, kw_only=True):
     wired: bool = False
     elastic_ip: str = ""
     public_key: str = ""
+    credits: str = ""
     template: dict[str, str] = {}
 
     def key(self) -> str:

@@ -83,7 +83,7 @@ def to_create(ctx: Context, subnet_id: str, groups: list[str] | None = None, tag
     "ec2",
     "CreateNetworkInterface",
     authorize=to_create,
-    acts=f"SubnetId PrivateIpAddress Groups[] ClientToken DryRun {TAGS}",
+    acts=f"SubnetId PrivateIpAddress PrivateIpAddresses[].PrivateIpAddress PrivateIpAddresses[].Primary Groups[] ClientToken DryRun {TAGS}",
     descriptive="Description",
     default_only={"InterfaceType": "interface"},
 )
@@ -91,6 +91,7 @@ def create_network_interface(
     ctx: Context,
     subnet_id: str,
     private_ip_address: str | None = None,
+    private_ip_addresses: list[dict[str, Any]] | None = None,
     groups: list[str] | None = None,
     description: str = "",
     client_token: str | None = None,
@@ -98,6 +99,10 @@ def create_network_interface(
     dry_run: bool = False,
     **_: Any,
 ) -> Reply:
+    for asked in private_ip_addresses or []:
+        if asked.get("Primary") is False or (private_ip_address and asked.get("PrivateIpAddress") != private_ip_address):
+            raise not_built("ec2", "CreateNetworkInterface", "PrivateIpAddresses beyond the primary one")
+        private_ip_address = asked.get("PrivateIpAddress")
     request = {"SubnetId": subnet_id, "Ip": private_ip_address, "Groups": groups, "Description": description, "Tags": tag_specifications}
     eni = made_before(ctx, NetworkInterface, client_token, request)
     if eni is None:

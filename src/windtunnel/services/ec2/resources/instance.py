@@ -13,7 +13,6 @@ from windtunnel.services.ec2.reshaping import reshape, reshaped
 from windtunnel.services.ec2.resources.base import Ec2Type, ec2
 
 ENDED = ("terminated", "shutting-down")
-NIC = {"GroupSet": "Groups"}
 
 
 @resource_type("AWS::EC2::Instance")
