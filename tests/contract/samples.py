@@ -112,7 +112,7 @@ class Samples:
     def usual(self, operation: OperationModel) -> dict[str, Any]:
         """The required members, and those that AWS asks for although its model does not say so."""
         extra = ALSO.get(f"{self.model.name}.{operation.name}", "").split()
-        return self.minimal(operation) | {name: self.value(operation.input_shape.members[name], name, ()) for name in extra}
+        return self.minimal(operation) | {name: self._something(operation.input_shape.members[name], name, ()) for name in extra}
 
     def with_member(self, operation: OperationModel, path: str) -> dict[str, Any]:
         """The required members, and the one at the path (wire/coverage.py's syntax) with all that it stands in."""

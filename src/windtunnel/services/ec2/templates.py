@@ -150,8 +150,8 @@ def on_template(action: str) -> Any:
     "ec2",
     "CreateLaunchTemplate",
     authorize=on("CreateLaunchTemplate", new=LaunchTemplate),
-    acts=f"LaunchTemplateName LaunchTemplateData.* ClientToken DryRun {TAGS}",
-    descriptive="VersionDescription",
+    acts=f"LaunchTemplateName ClientToken DryRun {TAGS}",
+    descriptive="VersionDescription LaunchTemplateData.*",
 )
 def create_launch_template(
     ctx: Context,
@@ -205,8 +205,8 @@ def checked_data(data: dict[str, Any]) -> dict[str, Any]:
     "ec2",
     "CreateLaunchTemplateVersion",
     authorize=on_template("CreateLaunchTemplateVersion"),
-    acts="LaunchTemplateId LaunchTemplateName SourceVersion LaunchTemplateData.* DryRun",
-    descriptive="VersionDescription ClientToken",
+    acts="LaunchTemplateId LaunchTemplateName SourceVersion DryRun",
+    descriptive="VersionDescription ClientToken LaunchTemplateData.*",
 )
 def create_launch_template_version(
     ctx: Context,
