@@ -7,8 +7,8 @@ from typing import Any
 
 from windtunnel.kernel.context import Context
 from windtunnel.provision.calling import perform
-from windtunnel.provision.handling import attempt, changed, listed, tag_changes, with_stack_tags
-from windtunnel.provision.registry import Created, Name, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, attempt, changed, listed, tag_changes, with_stack_tags
+from windtunnel.provision.registry import Created, Name, Properties, Resource, Wanted, resource_type
 from windtunnel.provision.showing import renamed, tags_shown
 
 MISSING = frozenset({"TrailNotFoundException", "ResourceNotFoundException"})
@@ -51,18 +51,20 @@ def _trail(ctx: Context, operation: str, **members: Any) -> Any:
 
 
 @resource_type("AWS::CloudTrail::Trail")
-class TrailType(ResourceType):
+class TrailType(Direct):
+    service = "cloudtrail"
+    calls = "CreateTrail UpdateTrail DeleteTrail GetTrail StartLogging StopLogging PutEventSelectors AddTags RemoveTags"
     name = Name("TrailName", limit=128)
     missing = MISSING
 
     def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:
         self._refuse(ctx, props)
         members = {member: props.get(property) for property, member in _MEMBERS.items()}
-        _trail(ctx, "CreateTrail", Name=wanted.name, TagsList=with_stack_tags(props.get("Tags"), wanted) or None, **members)
+        made = _trail(ctx, "CreateTrail", Name=wanted.name, TagsList=with_stack_tags(props.get("Tags"), wanted) or None, **members)
         self._select(ctx, wanted.name, {}, props)
         if props["IsLogging"]:
             _trail(ctx, "StartLogging", Name=wanted.name)
-        return Created(id=wanted.name, attributes=self._attributes(ctx, wanted.name))
+        return Created(id=wanted.name, attributes=self._attributes(made))
 
     def _refuse(self, ctx: Context, props: Properties) -> None:
         for name, operation in _NOT_BUILT.items():
@@ -77,8 +79,7 @@ class TrailType(ResourceType):
         else:
             _trail(ctx, "PutEventSelectors", TrailName=name, EventSelectors=new.get("EventSelectors") or _ALL)
 
-    def _attributes(self, ctx: Context, name: str) -> dict[str, Any]:
-        found = _trail(ctx, "GetTrail", Name=name)["Trail"]
+    def _attributes(self, found: dict[str, Any]) -> dict[str, Any]:
         return {"Arn": found["TrailARN"], "SnsTopicArn": found.get("SnsTopicARN", "")}
 
     def read(self, ctx: Context, resource: Resource) -> Properties | None:
@@ -102,7 +103,7 @@ class TrailType(ResourceType):
         self._select(ctx, name, old, new)
         if changed(old, new, "IsLogging"):
             _trail(ctx, "StartLogging" if new["IsLogging"] else "StopLogging", Name=name)
-        attributes = self._attributes(ctx, name)
+        attributes = self._attributes(_trail(ctx, "GetTrail", Name=name)["Trail"])
         added, gone_tags = tag_changes(old.get("Tags"), new.get("Tags"))
         if gone_tags:
             _trail(ctx, "RemoveTags", ResourceId=attributes["Arn"], TagsList=[{"Key": key} for key in gone_tags])

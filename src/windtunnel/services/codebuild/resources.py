@@ -7,8 +7,8 @@ from typing import Any
 
 from windtunnel.kernel.context import Context
 from windtunnel.provision.calling import perform
-from windtunnel.provision.handling import checked_tags, listed
-from windtunnel.provision.registry import Created, Name, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, checked_tags, listed
+from windtunnel.provision.registry import Created, Name, Properties, Resource, Wanted, resource_type
 from windtunnel.provision.schemas import TypeSchema, schema
 from windtunnel.provision.shaping import Walk, properties
 
@@ -40,10 +40,17 @@ def _role(ctx: Context, props: Properties) -> str:
 
 
 @resource_type("AWS::CodeBuild::Project")
-class ProjectType(ResourceType):
+class ProjectType(Direct):
     """Ref is the project's name."""
 
+    service = "codebuild"
+    calls = "DeleteProject"
     name = Name("Name", limit=255)
+
+    def warm(self) -> None:
+        super().warm()
+        CREATING.compile()
+        UPDATING.compile()
 
     def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:
         self._refuse(ctx, {}, props)

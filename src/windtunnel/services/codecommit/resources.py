@@ -7,8 +7,8 @@ from typing import Any
 
 from windtunnel.kernel.context import Context
 from windtunnel.provision.calling import perform
-from windtunnel.provision.handling import attempt, changed, listed, tag_changes, with_stack_tags
-from windtunnel.provision.registry import Created, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, changed, listed, tag_changes, with_stack_tags
+from windtunnel.provision.registry import Created, Properties, Resource, Wanted, resource_type
 from windtunnel.provision.showing import renamed, tag_map, tags_shown
 
 MISSING = frozenset({"RepositoryDoesNotExistException"})
@@ -30,9 +30,11 @@ def _commit(ctx: Context, operation: str, **members: Any) -> Any:
 
 
 @resource_type("AWS::CodeCommit::Repository")
-class RepositoryType(ResourceType):
+class RepositoryType(Direct):
     """Ref is the repository's id, by which nothing can be asked for: its name is a property, or is looked for."""
 
+    service = "codecommit"
+    calls = "CreateRepository UpdateRepositoryName UpdateRepositoryDescription DeleteRepository ListRepositories TagResource UntagResource"
     missing = MISSING
 
     def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:
@@ -58,18 +60,13 @@ class RepositoryType(ResourceType):
             _commit(ctx, "UpdateRepositoryEncryptionKey")
 
     def _name(self, ctx: Context, resource: Resource) -> str | None:
-        given = resource.properties.get("RepositoryName")
-        if given:
-            return str(given)
+        """By its id, which stays; names may have been given to others."""
         every = listed(ctx, "codecommit", "ListRepositories", "repositories", ("nextToken", "nextToken"))
         return next((one["repositoryName"] for one in every if one["repositoryId"] == resource.id), None)
 
     def _found(self, ctx: Context, resource: Resource) -> Properties | None:
-        """The repository, if the one of that name is this one."""
         name = self._name(ctx, resource)
-        found = attempt(ctx, MISSING, "codecommit", "GetRepository", repositoryName=name) if name else None
-        shown = renamed(found["repositoryMetadata"], _SHOWN) if found is not None else {}
-        return shown if shown.get("RepositoryId") == resource.id else None
+        return renamed(_commit(ctx, "GetRepository", repositoryName=name)["repositoryMetadata"], _SHOWN) if name else None
 
     def read(self, ctx: Context, resource: Resource) -> Properties | None:
         found = self._found(ctx, resource)
@@ -84,18 +81,19 @@ class RepositoryType(ResourceType):
             _commit(ctx, "UpdateRepositoryName", oldName=old["RepositoryName"], newName=name)
         if changed(old, new, "RepositoryDescription"):
             _commit(ctx, "UpdateRepositoryDescription", repositoryName=name, repositoryDescription=new.get("RepositoryDescription", ""))
-        shown = renamed(_commit(ctx, "GetRepository", repositoryName=name)["repositoryMetadata"], _SHOWN)
         added, gone = tag_changes(old.get("Tags"), new.get("Tags"))
+        arn = ctx.arn("codecommit", name)
         if gone:
-            _commit(ctx, "UntagResource", resourceArn=shown["Arn"], tagKeys=gone)
+            _commit(ctx, "UntagResource", resourceArn=arn, tagKeys=gone)
         if added:
-            _commit(ctx, "TagResource", resourceArn=shown["Arn"], tags=tag_map(added))
-        return Created(id=resource.id, attributes={member: shown[member] for member in _GIVEN})
+            _commit(ctx, "TagResource", resourceArn=arn, tags=tag_map(added))
+        places = {member: f"{resource.attributes[member].rpartition('/')[0]}/{name}" for member in ("CloneUrlHttp", "CloneUrlSsh")}
+        return Created(id=resource.id, attributes={**resource.attributes, **places, "Name": name, "Arn": arn})
 
     def delete(self, ctx: Context, resource: Resource) -> bool | None:
-        found = self._found(ctx, resource)
-        if found is not None:
-            _commit(ctx, "DeleteRepository", repositoryName=found["RepositoryName"])
+        name = self._name(ctx, resource)
+        if name is not None:
+            _commit(ctx, "DeleteRepository", repositoryName=name)
         return True
 
     def list(self, ctx: Context) -> Iterator[str]:

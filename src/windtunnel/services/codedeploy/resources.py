@@ -7,8 +7,8 @@ from typing import Any
 
 from windtunnel.kernel.context import Context
 from windtunnel.provision.calling import perform
-from windtunnel.provision.handling import attempt, changed, checked_tags, listed, tag_changes
-from windtunnel.provision.registry import Created, Name, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, attempt, changed, checked_tags, listed, tag_changes
+from windtunnel.provision.registry import Created, Name, Properties, Resource, Wanted, resource_type
 from windtunnel.provision.schemas import schema
 from windtunnel.provision.shaping import Walk, properties
 from windtunnel.provision.showing import tags_shown
@@ -40,7 +40,9 @@ def _tags(ctx: Context, arn: str) -> Properties:
 
 
 @resource_type("AWS::CodeDeploy::Application")
-class ApplicationType(ResourceType):
+class ApplicationType(Direct):
+    service = "codedeploy"
+    calls = "CreateApplication DeleteApplication TagResource UntagResource"
     name = Name("ApplicationName", limit=100)
     missing = MISSING
 
@@ -71,11 +73,17 @@ CONFIGURING = Walk("codedeploy", "CreateDeploymentConfig")
 
 
 @resource_type("AWS::CodeDeploy::DeploymentConfig")
-class DeploymentConfigType(ResourceType):
+class DeploymentConfigType(Direct):
     """Everything of it is create-only: it is never updated."""
 
+    service = "codedeploy"
+    calls = "DeleteDeploymentConfig"
     name = Name("DeploymentConfigName", limit=100)
     missing = MISSING
+
+    def warm(self) -> None:
+        super().warm()
+        CONFIGURING.compile()
 
     def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:
         CONFIGURING.call(ctx, {**props, "DeploymentConfigName": wanted.name})
@@ -121,11 +129,19 @@ def _flat(props: Properties) -> Properties:
 
 
 @resource_type("AWS::CodeDeploy::DeploymentGroup")
-class DeploymentGroupType(ResourceType):
+class DeploymentGroupType(Direct):
     """Ref is the group's name; Cloud Control calls it `APPLICATION|GROUP`. Deployment begins one, which the stack does not wait for."""
 
+    service = "codedeploy"
+    calls = "DeleteDeploymentGroup TagResource UntagResource"
     name = Name("DeploymentGroupName", limit=100)
     missing = MISSING
+
+    def warm(self) -> None:
+        super().warm()
+        GROUPING.compile()
+        REGROUPING.compile()
+        DEPLOYING.compile()
 
     def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:
         tags = checked_tags(props.get("Tags"))

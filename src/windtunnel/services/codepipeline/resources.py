@@ -7,8 +7,8 @@ from typing import Any
 
 from windtunnel.kernel.context import Context
 from windtunnel.provision.calling import perform
-from windtunnel.provision.handling import attempt, listed, tag_changes, with_stack_tags
-from windtunnel.provision.registry import Created, Name, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, attempt, listed, tag_changes, with_stack_tags
+from windtunnel.provision.registry import Created, Name, Properties, Resource, Wanted, resource_type
 from windtunnel.provision.schemas import schema
 from windtunnel.provision.shaping import Walk, properties
 from windtunnel.provision.showing import tags_shown
@@ -39,9 +39,16 @@ def _closed(props: Properties) -> dict[str, str]:
 
 
 @resource_type("AWS::CodePipeline::Pipeline")
-class PipelineType(ResourceType):
+class PipelineType(Direct):
+    service = "codepipeline"
+    calls = "DisableStageTransition EnableStageTransition TagResource UntagResource StartPipelineExecution DeletePipeline"
     name = Name("Name", limit=100)
     missing = MISSING
+
+    def warm(self) -> None:
+        super().warm()
+        CREATING.compile()
+        UPDATING.compile()
 
     def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:
         tags = with_stack_tags(props.get("Tags"), wanted)

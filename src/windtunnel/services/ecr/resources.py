@@ -8,8 +8,8 @@ from typing import Any
 
 from windtunnel.kernel.context import Context
 from windtunnel.provision.calling import perform
-from windtunnel.provision.handling import attempt, listed, tag_changes, with_stack_tags
-from windtunnel.provision.registry import Created, Name, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, attempt, listed, tag_changes, with_stack_tags
+from windtunnel.provision.registry import Created, Name, Properties, Resource, Wanted, resource_type
 from windtunnel.provision.showing import some, tags_shown
 
 MISSING = frozenset({"RepositoryNotFoundException"})
@@ -37,7 +37,12 @@ def _camel(props: Properties, name: str) -> dict[str, Any] | None:
 
 
 @resource_type("AWS::ECR::Repository")
-class RepositoryType(ResourceType):
+class RepositoryType(Direct):
+    service = "ecr"
+    calls = (
+        "CreateRepository DeleteRepository SetRepositoryPolicy DeleteRepositoryPolicy PutLifecyclePolicy"
+        " DeleteLifecyclePolicy PutImageTagMutability PutImageScanningConfiguration TagResource UntagResource"
+    )
     name = Name("RepositoryName", limit=256, lower=True)
     missing = MISSING
 

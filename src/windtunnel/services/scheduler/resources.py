@@ -9,8 +9,8 @@ from typing import Any
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import AwsError
 from windtunnel.provision.calling import perform
-from windtunnel.provision.handling import attempt, listed, tag_changes, with_stack_tags
-from windtunnel.provision.registry import Created, Name, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, attempt, listed, tag_changes, with_stack_tags
+from windtunnel.provision.registry import Created, Name, Properties, Resource, Wanted, resource_type
 from windtunnel.provision.showing import some, tags_shown
 
 MISSING = frozenset({"ResourceNotFoundException"})
@@ -32,9 +32,11 @@ def _text(moment: float) -> str:
 
 
 @resource_type("AWS::Scheduler::Schedule")
-class ScheduleType(ResourceType):
+class ScheduleType(Direct):
     """Ref is the schedule's name; its group is a property."""
 
+    service = "scheduler"
+    calls = "CreateSchedule UpdateSchedule DeleteSchedule"
     name = Name("Name", limit=64)
     missing = MISSING
 
@@ -75,7 +77,9 @@ class ScheduleType(ResourceType):
 
 
 @resource_type("AWS::Scheduler::ScheduleGroup")
-class ScheduleGroupType(ResourceType):
+class ScheduleGroupType(Direct):
+    service = "scheduler"
+    calls = "CreateScheduleGroup GetScheduleGroup DeleteScheduleGroup TagResource UntagResource"
     name = Name("Name", limit=64)
     missing = MISSING
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from windtunnel.kernel.context import Context
-from windtunnel.provision.registry import Created, Name, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct
+from windtunnel.provision.registry import Created, Name, Properties, Resource, Wanted, resource_type
 from windtunnel.provision.showing import some
 from windtunnel.services.events.resources.shared import MISSING, events, every, found
 
@@ -21,9 +22,11 @@ def _without_id(arn: str) -> str:
 
 
 @resource_type("AWS::Events::Connection")
-class ConnectionType(ResourceType):
+class ConnectionType(Direct):
     """AuthParameters hold secrets, which EventBridge keeps and does not show: they are written only."""
 
+    service = "events"
+    calls = "CreateConnection UpdateConnection DeleteConnection DescribeConnection"
     name = Name("Name", limit=64)
     missing = MISSING
 
@@ -59,7 +62,9 @@ class ConnectionType(ResourceType):
 
 
 @resource_type("AWS::Events::ApiDestination")
-class ApiDestinationType(ResourceType):
+class ApiDestinationType(Direct):
+    service = "events"
+    calls = "CreateApiDestination UpdateApiDestination DeleteApiDestination"
     name = Name("Name", limit=64)
     missing = MISSING
 

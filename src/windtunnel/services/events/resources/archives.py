@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from windtunnel.kernel.context import Context
-from windtunnel.provision.registry import Created, Name, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct
+from windtunnel.provision.registry import Created, Name, Properties, Resource, Wanted, resource_type
 from windtunnel.provision.showing import some
 from windtunnel.services.events.resources.shared import MISSING, as_text, events, every, found
 
@@ -24,7 +25,9 @@ def _settings(props: Properties) -> dict[str, Any]:
 
 
 @resource_type("AWS::Events::Archive")
-class ArchiveType(ResourceType):
+class ArchiveType(Direct):
+    service = "events"
+    calls = "CreateArchive UpdateArchive DeleteArchive"
     name = Name("ArchiveName", limit=48)
     missing = MISSING
 

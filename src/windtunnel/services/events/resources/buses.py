@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from windtunnel.kernel.context import Context
-from windtunnel.provision.handling import already_exists, with_stack_tags
-from windtunnel.provision.registry import Created, Name, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, already_exists, with_stack_tags
+from windtunnel.provision.registry import Created, Name, Properties, Resource, Wanted, resource_type
 from windtunnel.provision.showing import some
 from windtunnel.services.events.resources.shared import MISSING, as_text, events, every, found, retag, tags_of
 
@@ -16,7 +16,9 @@ _SETTINGS = ("Description", "DeadLetterConfig", "KmsKeyIdentifier", "LogConfig")
 
 
 @resource_type("AWS::Events::EventBus")
-class EventBusType(ResourceType):
+class EventBusType(Direct):
+    service = "events"
+    calls = "CreateEventBus UpdateEventBus DeleteEventBus DescribeEventBus PutPermission RemovePermission TagResource UntagResource"
     name = Name("Name", limit=256)
     missing = MISSING
 
@@ -72,9 +74,11 @@ class EventBusType(ResourceType):
 
 
 @resource_type("AWS::Events::EventBusPolicy")
-class EventBusPolicyType(ResourceType):
+class EventBusPolicyType(Direct):
     """The physical id is `BUS|STATEMENT`."""
 
+    service = "events"
+    calls = "PutPermission RemovePermission DescribeEventBus"
     missing = MISSING
 
     def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:

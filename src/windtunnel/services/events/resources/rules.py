@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from windtunnel.kernel.context import Context
-from windtunnel.provision.handling import already_exists, with_stack_tags
-from windtunnel.provision.registry import Created, Name, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, already_exists, with_stack_tags
+from windtunnel.provision.registry import Created, Name, Properties, Resource, Wanted, resource_type
 from windtunnel.provision.showing import some
 from windtunnel.services.events.resources.shared import MISSING, as_text, events, every, found, retag, tags_of
 
@@ -16,9 +16,11 @@ _WHOLE = ("Description", "ScheduleExpression", "State", "RoleArn")
 
 
 @resource_type("AWS::Events::Rule")
-class RuleType(ResourceType):
+class RuleType(Direct):
     """Ref is the rule's name, or `BUS|NAME` on another bus than the default one."""
 
+    service = "events"
+    calls = "PutRule PutTargets RemoveTargets DeleteRule DescribeRule ListTargetsByRule TagResource UntagResource"
     name = Name("Name", limit=64)
     missing = MISSING
 
@@ -44,7 +46,7 @@ class RuleType(ResourceType):
     def update(self, ctx: Context, resource: Resource, new: Properties, wanted: Wanted) -> Created | None:
         bus, name = _place(resource.id)
         arn = _put(ctx, name, {**new, "EventBusName": bus})
-        _aim(ctx, name, bus, list(every(ctx, "ListTargetsByRule", "Targets", Rule=name, EventBusName=bus)), new.get("Targets") or [])
+        _aim(ctx, name, bus, resource.properties.get("Targets") or [], new.get("Targets") or [])
         retag(ctx, arn, resource.properties, new)
         return None
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from windtunnel.kernel.context import Context
-from windtunnel.provision.handling import already_exists
-from windtunnel.provision.registry import Created, Name, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, already_exists
+from windtunnel.provision.registry import Created, Name, Properties, Resource, Wanted, resource_type
 from windtunnel.services.logs.resources.shared import MISSING, every, gently, logs, place
 
 _MEMBERS = {
@@ -22,9 +22,11 @@ _MEMBERS = {
 
 
 @resource_type("AWS::Logs::SubscriptionFilter")
-class SubscriptionFilterType(ResourceType):
+class SubscriptionFilterType(Direct):
     """Ref is the filter's name; Cloud Control calls it `FILTER|GROUP`."""
 
+    service = "logs"
+    calls = "PutSubscriptionFilter DescribeSubscriptionFilters DeleteSubscriptionFilter"
     name = Name("FilterName", limit=512)
     missing = MISSING
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from windtunnel.kernel.context import Context
-from windtunnel.provision.handling import tag_changes, with_stack_tags
-from windtunnel.provision.registry import Created, Failed, Name, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, tag_changes, with_stack_tags
+from windtunnel.provision.registry import Created, Failed, Name, Properties, Resource, Wanted, resource_type
 from windtunnel.provision.showing import some, tag_map, tags_shown
 from windtunnel.services.logs.resources.shared import MISSING, every, gently, logs, place
 
@@ -20,9 +20,14 @@ _NOT_BUILT = {
 
 
 @resource_type("AWS::Logs::LogGroup")
-class LogGroupType(ResourceType):
+class LogGroupType(Direct):
     """GetAtt Arn ends in `:*`, as policies want it."""
 
+    service = "logs"
+    calls = (
+        "CreateLogGroup DeleteLogGroup PutRetentionPolicy DeleteRetentionPolicy"
+        " AssociateKmsKey DisassociateKmsKey PutLogGroupDeletionProtection TagResource UntagResource"
+    )
     name = Name("LogGroupName", limit=512)
     missing = MISSING
 
@@ -110,9 +115,11 @@ class LogGroupType(ResourceType):
 
 
 @resource_type("AWS::Logs::LogStream")
-class LogStreamType(ResourceType):
+class LogStreamType(Direct):
     """Ref is the stream's name; Cloud Control calls it `GROUP|STREAM`."""
 
+    service = "logs"
+    calls = "CreateLogStream DeleteLogStream"
     name = Name("LogStreamName", limit=512)
     missing = MISSING
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from windtunnel.kernel.context import Context
-from windtunnel.provision.handling import already_exists
-from windtunnel.provision.registry import Created, Properties, Resource, ResourceType, Wanted, resource_type
+from windtunnel.provision.handling import Direct, already_exists
+from windtunnel.provision.registry import Created, Properties, Resource, Wanted, resource_type
 from windtunnel.services.logs.resources.shared import MISSING, every, gently, logs
 
 _QUERY = {
@@ -21,7 +21,9 @@ _QUERY = {
 
 
 @resource_type("AWS::Logs::ResourcePolicy")
-class ResourcePolicyType(ResourceType):
+class ResourcePolicyType(Direct):
+    service = "logs"
+    calls = "PutResourcePolicy DescribeResourcePolicies DeleteResourcePolicy"
     missing = MISSING
 
     def _found(self, ctx: Context, name: str) -> Any:
@@ -55,7 +57,9 @@ class ResourcePolicyType(ResourceType):
 
 
 @resource_type("AWS::Logs::QueryDefinition")
-class QueryDefinitionType(ResourceType):
+class QueryDefinitionType(Direct):
+    service = "logs"
+    calls = "PutQueryDefinition DeleteQueryDefinition"
     missing = MISSING
 
     def _put(self, ctx: Context, props: Properties, identity: str | None) -> str:
