@@ -93,6 +93,8 @@ class Template(Record, kw_only=True):
     transforms: list[str] = []
     tags: dict[str, str] = {}
     zones: dict[str, list[str]] = {}
+    significant: str = ""
+    """A digest of what of it makes a stack (`reading.significant`)."""
 
     def key(self) -> str:
         return f"{self.stack}/{self.version:06d}"

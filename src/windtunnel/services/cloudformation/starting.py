@@ -59,6 +59,7 @@ def keep_template(ctx: Context, stack: Stack, submission: Submission, tags: dict
             transforms=submission.transforms,
             tags=tags,
             zones=submission.zones,
+            significant=submission.significant,
         )
     )
     return version
@@ -128,17 +129,8 @@ def unchanged(ctx: Context, stack: Stack, submission: Submission, tags: dict[str
     old = ctx.tx.get(Template, f"{stack.id}/{stack.made:06d}")
     if old is None:
         return False
-    import msgspec
-
     same = (old.parameters, old.conditions, stack.tags, old.zones) == (submission.parameters, submission.conditions, tags, submission.zones)
-    return same and _significant(msgspec.json.decode(old.processed)) == _significant(submission.template)
-
-
-def _significant(template: dict[str, Any]) -> dict[str, Any]:
-    """A template without what changes nothing of a stack: top-level Metadata, Description, and declarations that only values count of."""
-    return {
-        name: part for name, part in template.items() if name not in ("Metadata", "Description", "AWSTemplateFormatVersion", "Parameters")
-    }
+    return same and old.significant == submission.significant
 
 
 def begin_update(ctx: Context, stack: Stack, version: int, *, description: str, options: Options, token: str, trouble: str) -> Operation:

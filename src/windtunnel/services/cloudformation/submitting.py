@@ -15,8 +15,8 @@ import msgspec
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.principal import Principal
-from windtunnel.provision import schemas
 from windtunnel.provision.warming import warm
+from windtunnel.services.cloudformation import apart
 from windtunnel.services.cloudformation.language.errors import TemplateError
 from windtunnel.services.cloudformation.model import Value
 
@@ -31,8 +31,8 @@ class Submission(NamedTuple):
     """See `model.Template` for the members that it becomes. trouble: why the operation fails as soon as it begins, "" if it does not."""
 
     text: str
-    template: dict[str, Any]
     processed: str
+    significant: str
     parameters: dict[str, Any]
     given: dict[str, Value]
     conditions: dict[str, bool]
@@ -45,11 +45,11 @@ class Submission(NamedTuple):
     """logical id -> type, of the resources that there shall be."""
     trouble: str = ""
 
-
-def attributes_of(name: str) -> frozenset[str] | None:
-    """What Fn::GetAtt takes of a type; None when nobody has said it."""
-    schema = schemas.schema(name)
-    return None if schema is None else schema.attributes
+    @property
+    def template(self) -> dict[str, Any]:
+        """What the operation makes true, decoded anew each time."""
+        decoded: dict[str, Any] = msgspec.json.decode(self.processed)
+        return decoded
 
 
 def text_of(ctx: Context, body: str | None, url: str | None) -> str:
@@ -130,92 +130,41 @@ def submit(
 ) -> Submission:
     """Everything of a template that can be known before its resources exist. Raises AwsError in CloudFormation's words."""
     from windtunnel.services.cloudformation.language import parameters as p
-    from windtunnel.services.cloudformation.language.conditions import conditions
     from windtunnel.services.cloudformation.language.environment import Environment
-    from windtunnel.services.cloudformation.language.graph import dependencies
-    from windtunnel.services.cloudformation.language.macros import is_to_be_transformed
-    from windtunnel.services.cloudformation.language.parse import parse
-    from windtunnel.services.cloudformation.language.rules import broken_rules
-    from windtunnel.services.cloudformation.language.structure import check
-    from windtunnel.services.cloudformation.language.summary import summary
-    from windtunnel.services.cloudformation.transforming import TransformFailed, transformed, transforms_of
+    from windtunnel.services.cloudformation.reading import Opened, Understood, as_text
+    from windtunnel.services.cloudformation.transforming import TransformFailed, transformed
 
-    try:
-        template = parse(text)
-        extended, named = is_to_be_transformed(template), transforms_of(template)
-        if not extended:
-            check(template, known_types=schemas.known, attributes=attributes_of)
-        declared = p.declared(template)
+    yes: list[str] | None = None
+    if check_capabilities:
         yes = [*(capabilities or []), *(["CAPABILITY_AUTO_EXPAND"] if expands_without_capability else [])]
-        if check_capabilities:
-            require(summary(template, declared), yes)
-        before = {name: value.value for name, value in previous.items()} if previous is not None else None
-        values = p.values(declared, given, before)
-        ssm, trouble = live_values(ctx, p.wanted(declared, values))
-        parameters = p.resolved(declared, values, ssm)
-        env = Environment(
-            account=ctx.scope.account,
-            region=ctx.scope.region,
-            stack_name=stack_name,
-            stack_id=stack_arn,
-            partition=ctx.scope.partition,
-            notification_arns=notification_arns or [],
-            zones=zones(ctx, text),
-        )
-        if extended:
-            try:
-                template = transformed(ctx, template, parameters, env)
-                check(template, known_types=schemas.known, attributes=attributes_of)
-                if check_capabilities:
-                    require(summary(template, declared), yes)
-            except TransformFailed as failure:
-                trouble, template = failure.message, {"Resources": {}}
-        true = conditions(template, parameters, env)
-        broken = broken_rules(template, parameters, env)
-        if broken:
-            raise TemplateError(broken)
-        needs = dependencies(template, true)
-    except TemplateError as error:
-        raise invalid(error.message) from None
-    types = {name: template["Resources"][name]["Type"] for name in needs}
-    preload(types)
-    shown = {
-        name: Value(
-            value=values[name],
-            resolved=ssm_shown(parameters[name]) if parameter.type.startswith("AWS::SSM::Parameter::Value") else None,
-            no_echo=parameter.no_echo,
-        )
-        for name, parameter in declared.items()
-    }
-    return Submission(
-        text=text,
-        template=template,
-        processed=json.dumps(template, separators=(",", ":")),
-        parameters=parameters,
-        given=shown,
-        conditions=true,
-        needs=needs,
-        hidden=[name for name, parameter in declared.items() if parameter.no_echo],
-        transforms=named,
-        description=str(template.get("Description") or ""),
-        zones=env.zones,
-        types=types,
-        trouble=trouble,
+    before = {name: value.value for name, value in previous.items()} if previous is not None else None
+    env = Environment(
+        account=ctx.scope.account,
+        region=ctx.scope.region,
+        stack_name=stack_name,
+        stack_id=stack_arn,
+        partition=ctx.scope.partition,
+        notification_arns=notification_arns or [],
+        zones=zones(ctx, text),
     )
-
-
-def ssm_shown(value: Any) -> str:
-    return ",".join(value) if isinstance(value, list) else str(value)
-
-
-def require(summary: dict[str, Any], capabilities: list[str]) -> None:
-    """The caller must have said yes to what the template may do. CAPABILITY_NAMED_IAM covers CAPABILITY_IAM."""
-    given = set(capabilities)
-    if "CAPABILITY_NAMED_IAM" in given:
-        given.add("CAPABILITY_IAM")
-    missing = [name for name in summary.get("Capabilities") or [] if name not in given]
-    if missing:
-        raise AwsError("InsufficientCapabilitiesException", f"Requires capabilities : [{', '.join(missing)}]")
+    trouble = ""
+    found: Opened | Understood = apart.whole(ctx, text, given, before, yes, env)
+    if isinstance(found, Opened):
+        ssm, trouble = live_values(ctx, found.wanted)
+        processed, changed = found.template, False
+        if found.extended:
+            template = json.loads(processed)
+            try:
+                parameters = p.resolved(p.declared(template), found.values, ssm)
+                processed, changed = as_text(transformed(ctx, template, parameters, env)), True
+            except TransformFailed as failure:
+                trouble, processed = failure.message, as_text({"Resources": {}})
+            except TemplateError as error:
+                raise invalid(error.message) from None
+        found = apart.rest(ctx, found, processed, ssm, yes, env, changed=changed)
+        assert isinstance(found, Understood)
+    preload(found.types)
+    return Submission(text=text, zones=env.zones, trouble=trouble, **{name: getattr(found, name) for name in found.__struct_fields__})
 
 
 def preload(types: dict[str, str]) -> None:
@@ -258,8 +207,3 @@ def live_values(ctx: Context, wanted: list[Any]) -> tuple[dict[str, str], str]:
         if absent is not None:
             return values, f"Parameter validation failed: parameter value {absent} for parameter name {lookup.key} does not exist"
     return values, ""
-
-
-def encoded(submission: Submission) -> bytes:
-    """For comparing two submissions."""
-    return msgspec.json.encode([submission.processed, submission.parameters, submission.conditions])

@@ -6,13 +6,11 @@ from typing import Any
 
 from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.registry import reads
-from windtunnel.provision import schemas
-from windtunnel.services.cloudformation.language.errors import TemplateError
+from windtunnel.services.cloudformation import apart
 from windtunnel.services.cloudformation.lookup import arn_for_policies, on_everything, the_stack
 from windtunnel.services.cloudformation.model import Stack, Template
 from windtunnel.services.cloudformation.operations.change_sets import find_change_set
-from windtunnel.services.cloudformation.submitting import attributes_of, invalid, text_of
-from windtunnel.services.cloudformation.transforming import transforms_of
+from windtunnel.services.cloudformation.submitting import invalid, text_of
 
 
 def the_template(ctx: Context, stack: Stack) -> Template | None:
@@ -73,57 +71,16 @@ def get_template_summary(
     else:
         text = text_of(ctx, template_body, template_url)
     lenient = bool((template_summary_config or {}).get("TreatUnrecognizedResourceTypesAsWarnings"))
-    shown, unknown = summed_up(text, lenient=lenient)
-    shown |= {"ResourceIdentifierSummaries": identifiers(text)}
+    found = apart.summed_up(ctx, text, lenient=lenient)
+    shown: Reply = found["summary"] | {"ResourceIdentifierSummaries": found["identifiers"]}
     if lenient:
-        shown["Warnings"] = {"UnrecognizedResourceTypes": unknown}
+        shown["Warnings"] = {"UnrecognizedResourceTypes": found["unknown"]}
     return shown
-
-
-def summed_up(text: str, *, lenient: bool = False) -> tuple[dict[str, Any], list[str]]:
-    """(what the template declares, the types that nobody knows)."""
-    from windtunnel.services.cloudformation.language.parameters import declared
-    from windtunnel.services.cloudformation.language.parse import parse
-    from windtunnel.services.cloudformation.language.structure import check
-    from windtunnel.services.cloudformation.language.summary import summary
-
-    unknown: list[str] = []
-
-    def known(name: str) -> bool:
-        if schemas.known(name):
-            return True
-        unknown.append(name)
-        return lenient
-
-    try:
-        template = parse(text)
-        if not transforms_of(template):
-            check(template, known_types=known, attributes=attributes_of)
-        found = summary(template, declared(template))
-    except TemplateError as error:
-        raise invalid(error.message) from None
-    return found, list(dict.fromkeys(unknown))
-
-
-def identifiers(text: str) -> list[dict[str, Any]]:
-    """By which properties each type's resources are known (for imports)."""
-    from windtunnel.services.cloudformation.language.parse import parse
-
-    by_type: dict[str, list[str]] = {}
-    for logical, spec in (parse(text).get("Resources") or {}).items():
-        if isinstance(spec, dict) and isinstance(spec.get("Type"), str):
-            by_type.setdefault(spec["Type"], []).append(logical)
-    found = []
-    for name, logical in by_type.items():
-        schema = schemas.schema(name)
-        if schema is not None and schema.identifier:
-            found.append({"ResourceType": name, "LogicalResourceIds": logical, "ResourceIdentifiers": list(schema.identifier)})
-    return found
 
 
 @reads("cloudformation", "ValidateTemplate", authorize=on_everything("ValidateTemplate"), acts="TemplateBody TemplateURL", cost="scan")
 def validate_template(ctx: Context, template_body: str | None = None, template_url: str | None = None) -> Reply:
-    shown, _ = summed_up(text_of(ctx, template_body, template_url))
+    shown = apart.summed_up(ctx, text_of(ctx, template_body, template_url))["summary"]
     kept = ("Description", "Capabilities", "CapabilitiesReason", "DeclaredTransforms")
     reply: Reply = {name: shown[name] for name in kept if shown.get(name)}
     members = ("ParameterKey", "DefaultValue", "NoEcho", "Description")
