@@ -95,6 +95,8 @@ class Template(Record, kw_only=True):
     zones: dict[str, list[str]] = {}
     significant: str = ""
     """A digest of what of it makes a stack (`reading.significant`)."""
+    types: dict[str, str] = {}
+    """logical id -> type, of the resources that there shall be."""
 
     def key(self) -> str:
         return f"{self.stack}/{self.version:06d}"

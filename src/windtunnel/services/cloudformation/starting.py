@@ -60,6 +60,7 @@ def keep_template(ctx: Context, stack: Stack, submission: Submission, tags: dict
             tags=tags,
             zones=submission.zones,
             significant=submission.significant,
+            types=submission.types,
         )
     )
     return version
@@ -148,10 +149,14 @@ def begin_update(ctx: Context, stack: Stack, version: int, *, description: str, 
     )
 
 
-def types_changed(ctx: Context, stack: Stack, submission: Submission) -> list[str]:
-    """Resources whose type would become another one, which AWS refuses."""
+def types_changed(ctx: Context, stack: Stack, types: dict[str, str]) -> list[str]:
+    """Resources whose type would become another one, which AWS refuses. What the template in force has with the same type needs no look."""
+    old = ctx.tx.get(Template, f"{stack.id}/{stack.made:06d}")
+    had = old.types if old is not None else {}
     changed = []
-    for logical, type_name in submission.types.items():
+    for logical, type_name in types.items():
+        if had.get(logical) == type_name:
+            continue
         resource = ctx.tx.get(StackResource, f"{stack.id}/{logical}")
         if resource is not None and resource.now is not None and resource.type != type_name:
             changed.append(logical)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.registry import reads, writes
 from windtunnel.services.cloudformation import happening, shapes, starting
 from windtunnel.services.cloudformation.importing import refuse_existing
 from windtunnel.services.cloudformation.lookup import absent, arn_for_policies, find, on_stack, the_stack
-from windtunnel.services.cloudformation.model import ChangeSet, Operation, Options, Stack, StackResource, Template, stack_arn
+from windtunnel.services.cloudformation.model import ChangeSet, Operation, Options, Stack, Template, stack_arn
 from windtunnel.services.cloudformation.operations.stacks import (
     GIVEN,
     NO_TRIGGERS,
@@ -332,7 +330,8 @@ def execute_change_set(
         raise invalid("DisableRollback cannot be specified when the change set has OnStackFailure.")
     if not found.first:
         starting.check_updatable(ctx, stack)
-    changed = _types_changed(ctx, stack, found)
+    template = ctx.tx.get(Template, f"{stack.id}/{found.version:06d}")
+    changed = starting.types_changed(ctx, stack, template.types if template is not None else {})
     if changed:
         raise invalid(
             "Update of resource type is not permitted. The new template modifies resource type of the following resources: "
@@ -346,17 +345,6 @@ def execute_change_set(
         else:
             _forget(ctx, other)
     return {}
-
-
-def _types_changed(ctx: Context, stack: Stack, found: ChangeSet) -> list[str]:
-    template = ctx.tx.get(Template, f"{stack.id}/{found.version:06d}")
-    resources = msgspec.json.decode(template.processed)["Resources"] if template is not None else {}
-    changed = []
-    for logical in template.needs if template is not None else ():
-        there = ctx.tx.get(StackResource, f"{stack.id}/{logical}")
-        if there is not None and there.now is not None and there.type != resources[logical]["Type"]:
-            changed.append(logical)
-    return changed
 
 
 def _begin(ctx: Context, stack: Stack, found: ChangeSet, token: str, disable_rollback: bool, retain: bool) -> Operation:

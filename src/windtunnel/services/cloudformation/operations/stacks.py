@@ -260,7 +260,7 @@ def update_stack(
     nothing = starting.unchanged(ctx, stack, submission, wanted)
     if nothing and not lasting and (notification_arns is None or notification_arns == stack.notification_arns):
         raise invalid("No updates are to be performed.")
-    changed = starting.types_changed(ctx, stack, submission)
+    changed = starting.types_changed(ctx, stack, submission.types)
     if changed:
         raise invalid(
             "Update of resource type is not permitted. The new template modifies resource type of the following resources: "
