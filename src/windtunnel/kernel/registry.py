@@ -28,7 +28,8 @@ class Declared(msgspec.Struct, frozen=True):
 class Operation(msgspec.Struct, frozen=True):
     """A registered operation.
 
-    kind: "read" runs in a snapshot, "write" in a transaction. cost: "point" reads run on the loop, "scan" reads in a thread.
+    kind: "read" runs in a snapshot, "write" in a transaction. cost: "point" reads run on the loop, "scan" reads in a thread; few: whether a "scan" read
+    is a small one this time, (ctx, **args) -> bool in microseconds: then it runs on the loop.
     prepare: slow work before the transaction, in a thread: (ctx on a snapshot, args) -> args; it may only write content-addressed things.
     body: "stage" streams the request's payload into a blob before the transaction; the handler gets a `Body`.
     quick: a msgspec type that takes a usual JSON body whole and checked, for operations to which thousands of items come at once; its fields
@@ -45,6 +46,7 @@ class Operation(msgspec.Struct, frozen=True):
     prepare: Callable[[Any, dict[str, Any]], dict[str, Any]] | None = None
     body: Literal["bytes", "stage"] = "bytes"
     quick: type[msgspec.Struct] | None = None
+    few: Callable[..., bool] | None = None
 
 
 class MemberErrors(msgspec.Struct, frozen=True):
@@ -115,11 +117,12 @@ def reads(
     descriptive: str = "",
     default_only: Mapping[str, Any] | None = None,
     cost: Literal["point", "scan"] = "point",
+    few: Callable[..., bool] | None = None,
 ) -> Callable[[H], H]:
     """Register a handler that only reads. acts/descriptive: blank-separated member paths; see `Declared`."""
 
     def register(handler: H) -> H:
-        _register(Operation(service, name, "read", handler, authorize, _declared(acts, descriptive, default_only), cost))
+        _register(Operation(service, name, "read", handler, authorize, _declared(acts, descriptive, default_only), cost, few=few))
         return handler
 
     return register

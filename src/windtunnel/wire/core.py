@@ -265,9 +265,12 @@ class Core:
         if plan.pages is not None and (token := args.get(plan.pages.argument)):
             run.page = token
             plan.pages.open(self._page_key, scope, args)
-        if operation.kind == "read" and operation.cost == "point":
+        if operation.kind == "read" and (operation.cost == "point" or operation.few is not None):
             with self._backend.snapshot(scope.account, scope.region) as tx:
-                result = self._call(run, Context(tx, scope, principal, self._cloud, request=run.info))
+                ctx = Context(tx, scope, principal, self._cloud, request=run.info)
+                if operation.few is not None and not operation.few(ctx, **args):
+                    return self._guard(request, self._elsewhere(run))
+                result = self._call(run, ctx)
             if not isinstance(result, Wait):
                 return self._encode(run, result)
             return self._guard(request, self._waiting(run, self._listening(result)))

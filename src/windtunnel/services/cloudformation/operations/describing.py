@@ -11,7 +11,7 @@ from windtunnel.services.cloudformation.lookup import arn_for_policies, find, on
 from windtunnel.services.cloudformation.model import SHOWN, Operation, Stack, StackEvent, arrival, in_progress
 from windtunnel.services.cloudformation.submitting import invalid
 
-PAGE = 100
+PAGE, FEW = 100, 10
 MOMENT, BEGINNING = 0.3, 0.5
 """Seconds for which the answer about a stack waits for its arrival, and how long after an operation's start."""
 
@@ -26,7 +26,15 @@ def to_describe(ctx: Context, stack_name: str | None = None, **_: Any) -> list[N
     return [Need("cloudformation:DescribeStacks", arn_for_policies(ctx, stack_name))]
 
 
-@reads("cloudformation", "DescribeStacks", authorize=to_describe, acts="StackName NextToken", cost="scan")
+def one_or_few(ctx: Context, stack_name: str | None = None, next_token: str | None = None) -> bool:
+    """Whether DescribeStacks takes no longer than a point read: it is what everyone who waits asks for, again and again."""
+    if stack_name:
+        return True
+    ctx.found[Stack] = stacks = ctx.tx.scan(Stack, limit=FEW + 1)
+    return len(stacks) <= FEW
+
+
+@reads("cloudformation", "DescribeStacks", authorize=to_describe, acts="StackName NextToken", cost="scan", few=one_or_few)
 def describe_stacks(ctx: Context, stack_name: str | None = None, next_token: str | None = None) -> Reply | Wait:
     if stack_name:
         stack = the_stack(ctx, stack_name, "id")
@@ -38,7 +46,8 @@ def describe_stacks(ctx: Context, stack_name: str | None = None, next_token: str
 
 def _newest(ctx: Context, after: str | None, wanted: Any) -> list[Stack]:
     """Stacks from the newest on, one more than a page; `after` is a position."""
-    stacks = [stack for stack in ctx.tx.scan(Stack) if wanted(stack)]
+    found = ctx.found.get(Stack) or ctx.tx.scan(Stack)
+    stacks = [stack for stack in found if wanted(stack)]
     stacks.sort(key=lambda stack: (-stack.created, stack.id))
     if after is None:
         return stacks[: PAGE + 1]
