@@ -49,7 +49,7 @@ def archive() -> bytes:
     return out.getvalue()
 
 
-def init(page: str) -> dict[str, Any]:
+def init(page: str, hook: str = HOOK) -> dict[str, Any]:
     """What a template says of its web server."""
     install = {
         "packages": {"yum": {"nginx": [], "jq": []}},
@@ -63,7 +63,7 @@ def init(page: str) -> dict[str, Any]:
                 "context": {"name": "mustache"},
             },
             "/etc/cfn/cfn-hup.conf": {"content": HUP, "mode": "000400", "owner": "root", "group": "root"},
-            "/etc/cfn/hooks.d/reload.conf": {"content": HOOK, "mode": "000400", "owner": "root", "group": "root"},
+            "/etc/cfn/hooks.d/reload.conf": {"content": hook, "mode": "000400", "owner": "root", "group": "root"},
         },
         "commands": {
             "02_second": {"command": "echo second >> /root/order", "cwd": "/root"},
@@ -231,7 +231,18 @@ def test_hup_reloads_what_an_update_of_the_stack_changes(both: tuple[Cloud, Inst
     wait_until(lambda: instance.page() == "two\n", lambda: instance.sh("cat /var/log/cfn-hup.log /var/log/cfn-init.log")[1])
     assert instance.sh("cat /var/www/html/index.html.bak") == (0, "one\n")
     assert instance.sh("cat /root/order")[1].splitlines() == ["first me", "second", "second"], "the first's test does not pass any more"
-    assert instance.sh("systemctl stop cfn-hup && pgrep -f cfn-hup")[0] == 1
+    wait_until(lambda: "Action for reload completed" in log_of(instance), lambda: log_of(instance))
+    before = instance.sh("systemctl show -p MainPID --value cfn-hup")[1]
+    cloud.metadata = init("three\n", "# changed\n" + HOOK)
+    wait_until(lambda: "Restarted cfn-hup successfully" in instance.sh("cat /var/log/cfn-init.log")[1], lambda: log_of(instance))
+    assert instance.sh("systemctl show -p MainPID --value cfn-hup")[1] not in (before, "0\n"), "an action may have the daemon restarted"
+    wait_until(lambda: log_of(instance).count("Action for reload completed") == 2, lambda: log_of(instance))
+    assert instance.page() == "three\n"
+    assert instance.sh("systemctl stop cfn-hup; pgrep -a -f '^/usr/bin/python3 .*cfn-hup'") == (1, "")
+
+
+def log_of(instance: Instance) -> str:
+    return instance.sh("cat /var/log/cfn-hup.log")[1]
 
 
 def test_what_cannot_be_done_fails_by_name_and_is_signalled(both: tuple[Cloud, Instance]) -> None:

@@ -105,7 +105,7 @@ def remember(state: str, held: Mapping[str, Any]) -> None:
     with contextlib.suppress(OSError):
         os.makedirs(state, mode=0o700, exist_ok=True)
         for name, content in (("resume_db.json", held), ("metadata.json", held["metadata"])):
-            partial = f"{state}/{name}.new"
+            partial = f"{state}/{name}.{os.getpid()}"
             with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
                 json.dump(content, stream)
             os.replace(partial, f"{state}/{name}")

@@ -61,7 +61,7 @@ def _link(path: str, given: Mapping[str, Any], log: Log) -> bool:
     if changed:
         if os.path.lexists(path):
             _keep(path, log)
-        partial = f"{path}.cfn-init"
+        partial = _beside(path)
         if os.path.lexists(partial):
             os.unlink(partial)
         os.symlink(target, partial)
@@ -77,7 +77,7 @@ def _write(path: str, given: Mapping[str, Any], fetcher: Fetcher, log: Log) -> b
     if os.path.isdir(path):
         raise Failed(f"{path} is a directory")
     os.makedirs(os.path.dirname(path) or "/", exist_ok=True)
-    partial = f"{path}.cfn-init"
+    partial = _beside(path)
     try:
         if given.get("source"):
             if "content" in given:
@@ -123,6 +123,11 @@ def content(path: str, given: Mapping[str, Any]) -> bytes:
     else:
         text = value
     return (render(text, given["context"]) if given.get("context") else text).encode()
+
+
+def _beside(path: str) -> str:
+    """Where a new one is made: another run of cfn-init (a hook's, say) may be writing the same file."""
+    return f"{path}.cfn-init-{os.getpid()}"
 
 
 def _put(path: str, data: bytes) -> None:

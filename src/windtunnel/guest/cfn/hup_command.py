@@ -1,7 +1,8 @@
 """`cfn-hup`: looks at the metadata of resources again and again, and runs the hooks of what has changed.
 
-The invariant it keeps: a value is remembered only after its hook's action has succeeded (or none was due), so that a change is not lost
-when the action, the instance or the cloud fails.
+The invariants it keeps: a value is remembered only after its hook's action has succeeded (or none was due), so that a change is not lost
+when the action, the instance or the cloud fails. SIGTERM ends the daemon at once and leaves an action to go on: an action may be the one that
+has it restarted (`cfn-init`, whose config lists the hooks as files of the service cfn-hup).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import signal
 import subprocess
 import sys
-import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -85,19 +86,18 @@ class Watcher:
             raise
 
 
+class Stop(BaseException):
+    """The daemon is asked to end. Not an Exception, so that nothing on the way takes it for a failure."""
+
+
 def action(journal: Log) -> Callable[[Hook, dict[str, str]], int]:
+    """Runs actions. What they write goes to the log by itself, so that it does not matter to them whether the daemon is still there."""
+
     def run(hook: Hook, extra: dict[str, str]) -> int:
-        done = subprocess.run(
-            ["su", hook.runas, "-s", "/bin/bash", "-c", hook.action],
-            env={**os.environ, **extra},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        output = done.stdout.decode("utf-8", "replace").rstrip()
-        if output:
-            journal.info(f"Action for {hook.name} wrote:\n{output}")
-        return done.returncode
+        words = ["su", hook.runas, "-s", "/bin/bash", "-c", hook.action]
+        with journal.stream() as output:
+            started = subprocess.Popen(words, env={**os.environ, **extra}, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        return started.wait()
 
     return run
 
@@ -160,17 +160,19 @@ def _one_look(watcher: Watcher, journal: Log) -> bool:
 
 
 def _daemon(watcher: Watcher, settings: Settings, journal: Log) -> int:
-    ended = threading.Event()
+    def stop(*_: object) -> None:
+        raise Stop
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
-    with open(PID_FILE, "w") as stream:
-        stream.write(f"{os.getpid()}\n")
-    journal.info(f"cfn-hup looks every {settings.interval / 60:g} minutes")
+        signal.signal(number, stop)
     try:
-        while not ended.is_set():
+        with open(PID_FILE, "w") as stream:
+            stream.write(f"{os.getpid()}\n")
+        journal.info(f"cfn-hup looks every {settings.interval / 60:g} minutes")
+        while True:
             _one_look(watcher, journal)
-            ended.wait(settings.interval)
-    finally:
+            time.sleep(settings.interval)
+    except Stop:
         if os.path.exists(PID_FILE):
             os.unlink(PID_FILE)
     return 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from typing import BinaryIO
 
 FOLDER = "/var/log"
 
@@ -20,6 +21,13 @@ class Log:
         self._verbose = verbose
         self._mark = f"P{os.getpid()} " if marked else ""
         self._broken = False
+
+    def stream(self) -> BinaryIO:
+        """The log's file, for a program to write to; nowhere when it cannot be written."""
+        try:
+            return open(self._path, "ab")
+        except OSError:
+            return open(os.devnull, "ab")
 
     def debug(self, text: str) -> None:
         if self._verbose:
