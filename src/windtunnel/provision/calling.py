@@ -36,10 +36,15 @@ def perform(ctx: Context, service: str, operation: str, *, prepared: Any = None,
 
 def ready(service: str, operations: Iterable[str]) -> None:
     """Have the checks of these operations compiled: reading a service's model takes up to 50 ms, which is for a thread."""
-    model = load_service(service)  # held, so that it is read once
-    for operation in operations:
-        if (service, operation) in OPERATIONS:
-            _checker(model.name, operation)
+    wanted = [operation for operation in operations if (service, operation) in OPERATIONS and (service, operation) not in _ready]
+    model = load_service(service) if wanted else None  # held, so that it is read once
+    for operation in wanted:
+        _checker(service, operation)
+        _ready.add((service, operation))
+    del model
+
+
+_ready: set[tuple[str, str]] = set()
 
 
 @cache

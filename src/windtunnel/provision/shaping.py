@@ -71,7 +71,9 @@ class Walk:
         return ctx.call(self.service, self.operation, **self.arguments(properties))
 
     def compile(self) -> None:
-        """Read the model: milliseconds, tens for EC2's; done in a thread when the type is first planned (see `warming`)."""
+        """Read the model, once: milliseconds, tens for EC2's; done in a thread when the type is first planned (see `warming`)."""
+        if self._compiled is not None:
+            return
         found = OPERATIONS.get((self.service, self.operation))
         if found is None:
             raise not_built(self.service, self.operation)
@@ -373,7 +375,9 @@ def _value_of(place: Place, value: Any, at: str, rename: Mapping[str, str]) -> A
         if place.properties:
             return _structure_of(place, value, at, rename)
         return {key: _value_of(place.values, item, at, rename) if place.values else item for key, item in value.items()}
-    if isinstance(value, list) and place.kinds == ("object",):  # tags that the schema has as a map
+    if (
+        place.kinds == ("object",) and isinstance(value, list) and all(isinstance(one, Mapping) for one in value)
+    ):  # tags, which the schema has as a map
         return {tag["Key"]: tag.get("Value", "") for tag in map(_tag, value)}
     return value
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given as given_by
+from hypothesis import settings
+from hypothesis import strategies as st
 
 from windtunnel.app import load_services
 from windtunnel.kernel.errors import AwsError
@@ -133,3 +136,43 @@ def test_names_that_are_made_up(rule: Name, stack: str, logical: str, wanted: st
     made = physical_name(rule, stack, logical, "ABCDEFGHIJKL")
     assert made == wanted
     assert len(made) <= rule.limit
+
+
+HOSTILE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6),
+    lambda below: (
+        st.lists(below, max_size=3)
+        | st.dictionaries(st.text(max_size=3) | st.sampled_from(["Key", "Value", "Type", "Name"]), below, max_size=3)
+    ),
+    max_leaves=10,
+)
+CALLS = {
+    ("sqs", "CreateQueue", "Attributes"): ("QueueName", "Tags", "DelaySeconds", "RedrivePolicy"),
+    ("codebuild", "CreateProject", ""): ("Name", "Source", "Environment", "Tags", "TimeoutInMinutes", "SecondarySources", "VpcConfig"),
+    ("codepipeline", "CreatePipeline", "pipeline"): ("Name", "Stages", "RoleArn", "Tags", "ArtifactStore"),
+    ("scheduler", "CreateSchedule", ""): ("Name", "StartDate", "Target", "FlexibleTimeWindow"),
+    ("ec2", "RunInstances", ""): ("MinCount", "BlockDeviceMappings", "TagSpecifications", "IamInstanceProfile"),
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given_by(st.data())
+def test_whatever_is_given_the_answer_is_arguments_or_awss_error(data: st.DataObject) -> None:
+    (service, operation, rest), names = data.draw(st.sampled_from(sorted(CALLS.items())))
+    given = data.draw(st.dictionaries(st.sampled_from(names) | st.text(max_size=3), HOSTILE, max_size=4))
+    try:
+        made = arguments(service, operation, given, rest=rest)
+    except AwsError as error:
+        assert error.code and error.message
+    else:
+        assert isinstance(made, dict)
+
+
+@settings(max_examples=60, deadline=None)
+@given_by(st.data())
+def test_whatever_a_reply_holds_it_becomes_properties(data: st.DataObject) -> None:
+    kind = data.draw(st.sampled_from(["AWS::SQS::Queue", "AWS::CodeBuild::Project", "AWS::S3::Bucket", "AWS::SSM::Parameter"]))
+    found = schema(kind)
+    assert found is not None
+    reply = data.draw(st.dictionaries(st.sampled_from(sorted(found.properties)) | st.text(max_size=3), HOSTILE, max_size=4))
+    assert set(properties(found, reply)) <= set(found.properties)
