@@ -44,6 +44,12 @@ def ready(service: str, operations: Iterable[str]) -> None:
     del model
 
 
+def forget() -> None:
+    """Nothing is compiled any more."""
+    _ready.clear()
+    _checker.cache_clear()
+
+
 _ready: set[tuple[str, str]] = set()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
+from windtunnel.provision import calling
 from windtunnel.provision.registry import handler
 from windtunnel.provision.schemas import schema
 from windtunnel.wire.models import ServiceModel, UnknownService, load_service
@@ -31,6 +32,12 @@ def warm(type_names: Iterable[str]) -> None:
             _warmed.add(name)
     if held:
         _let_go_later(held)
+
+
+def cool() -> None:
+    """As in a process that has warmed nothing yet."""
+    _warmed.clear()
+    calling.forget()
 
 
 def _models(type_names: Iterable[str]) -> list[ServiceModel]:

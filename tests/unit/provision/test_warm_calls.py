@@ -11,7 +11,7 @@ from harness import InProcessCloud
 from resource_tables import delivery, iam, keys, messaging, release, s3
 from stacks_lab import Lab
 from windtunnel.provision import calling
-from windtunnel.provision.warming import warm
+from windtunnel.provision.warming import cool, warm
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def _rows() -> list[Any]:
 @pytest.mark.parametrize(("type_name", "first", "second"), _rows())
 def test_nothing_is_left_to_compile(lab: Lab, type_name: str, first: dict[str, Any], second: dict[str, Any] | None) -> None:
     first, second = release.resolved(lab.cloud, first), None if second is None else release.resolved(lab.cloud, second)
-    calling._checker.cache_clear()
+    cool()
     warm([type_name])
     before = calling._checker.cache_info().misses
     assert before > 0
