@@ -144,7 +144,9 @@ LOOKS: dict[str, Look] = {
     "AWS::SNS::Topic": _named("get_topic_attributes", "TopicArn", "sns", "Attributes"),
     "AWS::SQS::Queue": _named("get_queue_attributes", "QueueUrl", "sqs"),
     "AWS::SSM::Parameter": _named("get_parameter", "Name", "ssm", "Parameter"),
-    "AWS::Scheduler::Schedule": _named("get_schedule", "Name", "scheduler"),
+    "AWS::Scheduler::Schedule": lambda aws, one: aws.scheduler.get_schedule(
+        Name=one.id, GroupName=one.properties.get("GroupName", "default")
+    ),
     "AWS::SecretsManager::Secret": _named("describe_secret", "SecretId", "secretsmanager"),
 }
 """The types that templates use most; a look at any other is by its type's own `read`."""

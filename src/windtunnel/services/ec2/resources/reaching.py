@@ -59,6 +59,9 @@ class VpcEndpointType(Ec2Type):
         return None
 
 
+GONE = ("deleted", "rejected", "expired")
+
+
 @resource_type("AWS::EC2::VPCPeeringConnection")
 class PeeringType(Ec2Type):
     """Between VPCs of one account it is accepted at once, as AWS's handler does; else whoever owns the other side accepts it."""
@@ -85,7 +88,12 @@ class PeeringType(Ec2Type):
 
     def look(self, ctx: Context, id: str) -> Reply | None:
         found = super().look(ctx, id)
-        return None if found is None or found["Status"]["Code"] in ("deleted", "rejected", "expired") else found
+        return None if found is None or found["Status"]["Code"] in GONE else found
+
+    def list(self, ctx: Context) -> Iterable[str]:
+        """Those that are gone are described for two hours more, and are none of an account's resources."""
+        found = ec2(ctx, "DescribeVpcPeeringConnections")["VpcPeeringConnections"]
+        return [str(one["VpcPeeringConnectionId"]) for one in found if one["Status"]["Code"] not in (*GONE, "failed")]
 
     def told(self, ctx: Context, id: str, description: Reply) -> Properties:
         peer = description["AccepterVpcInfo"]

@@ -50,6 +50,10 @@ class RuleType(Direct):
         retag(ctx, arn, resource.properties, new)
         return None
 
+    def replaces(self, old: Properties, new: Properties, changed: frozenset[str]) -> bool:
+        """Another bus is another rule; another way to name the same one is not (provider schema, conditionalCreateOnlyProperties)."""
+        return "EventBusName" in changed and _short(old.get("EventBusName")) != _short(new.get("EventBusName"))
+
     def delete(self, ctx: Context, resource: Resource) -> bool | None:
         bus, name = _place(resource.id)
         if found(ctx, "DescribeRule", Name=name, EventBusName=bus) is not None:
