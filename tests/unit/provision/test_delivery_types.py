@@ -124,6 +124,9 @@ def test_what_is_made_tells_its_stack(lab: Lab) -> None:
         ("cloudtrail", "AddTags", {"resource_id": arns[0], "tags_list": [{"Key": "aws:x", "Value": "y"}]}),
         ("codecommit", "TagResource", {"resource_arn": arns[1], "tags": {"aws:x": "y"}}),
         ("codepipeline", "TagResource", {"resource_arn": arns[2], "tags": [{"key": "aws:x", "value": "y"}]}),
+        ("cloudtrail", "RemoveTags", {"resource_id": arns[0], "tags_list": [{"Key": "aws:x"}]}),
+        ("codecommit", "UntagResource", {"resource_arn": arns[1], "tag_keys": ["aws:x"]}),
+        ("codepipeline", "UntagResource", {"resource_arn": arns[2], "tag_keys": ["aws:x"]}),
     ):
         with pytest.raises(AwsError, match="aws:"):
             lab.cloud.api(service, operation, **asked)

@@ -79,6 +79,8 @@ def test_what_is_made_tells_its_stack_and_nobody_takes_that_away(lab: Lab) -> No
         tags: Any = {"aws:x": "y"} if service == "logs" else [{"Key": "aws:x", "Value": "y"}]
         with pytest.raises(AwsError, match="aws:"):
             lab.cloud.api(service, "TagResource", tags=tags, **named)
+        with pytest.raises(AwsError, match="aws:"):
+            lab.cloud.api(service, "UntagResource", tag_keys=["aws:cloudformation:stack-name"], **named)
     lab.update(group, Tags=OTHER_TAGS)
     assert marks(lab, *("logs", "ListTagsForResource", "tags"), **asked[0][1]).keys() >= SYSTEM
     for each in (group, rule, night, repository):

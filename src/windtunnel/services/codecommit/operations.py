@@ -12,7 +12,7 @@ from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.git import ZERO, Update
 from windtunnel.kernel.registry import MemberErrors, ServiceRules, at_start, reads, service_rules, writes
 from windtunnel.kernel.scope import Arn
-from windtunnel.kernel.tags import by_stack, users
+from windtunnel.kernel.tags import by_stack, reserved, users
 from windtunnel.services.codecommit.model import (
     HEADS,
     Ref,
@@ -345,6 +345,8 @@ def tag_resource(ctx: Context, resource_arn: str, tags: dict[str, str]) -> Reply
 
 @writes("codecommit", "UntagResource", authorize=on_arn("codecommit:UntagResource"), acts="resourceArn tagKeys[]")
 def untag_resource(ctx: Context, resource_arn: str, tag_keys: list[str]) -> Reply:
+    if any(reserved(key, by_stack(ctx)) for key in tag_keys):
+        raise AwsError("InvalidSystemTagUsageException", "Tag keys that begin with aws: are reserved for AWS.")
     repo = by_arn(ctx, resource_arn)
     repo.tags = {key: value for key, value in repo.tags.items() if key not in tag_keys}
     ctx.tx.put(repo)

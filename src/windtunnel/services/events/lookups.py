@@ -67,11 +67,16 @@ def request_tags(tags: list[dict[str, str]] | None) -> dict[str, Any]:
     return {**{f"aws:RequestTag/{tag['Key']}": tag["Value"] for tag in tags}, "aws:TagKeys": [tag["Key"] for tag in tags]}
 
 
+def check_keys(ctx: Context, keys: list[str]) -> None:
+    """AWS's own tags are set and taken away by CloudFormation alone."""
+    stack = by_stack(ctx)
+    if any(reserved(key, stack) for key in keys):
+        raise invalid("Tag keys that begin with aws: are reserved for AWS.")
+
+
 def checked_tags(ctx: Context, held: dict[str, str], tags: list[dict[str, str]]) -> dict[str, str]:
     """The tags with these added. Raises AWS's error for its own, unless CloudFormation sets them, and for too many."""
-    stack = by_stack(ctx)
-    if any(reserved(tag["Key"], stack) for tag in tags):
-        raise invalid("Tag keys that begin with aws: are reserved for AWS.")
+    check_keys(ctx, [tag["Key"] for tag in tags])
     merged = {**held, **{tag["Key"]: tag["Value"] for tag in tags}}
     if len(users(merged)) > MAX_TAGS:
         raise invalid(f"The number of tags exceeds the limit of {MAX_TAGS} for a resource.")

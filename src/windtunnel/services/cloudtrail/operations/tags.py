@@ -47,6 +47,7 @@ def add_tags(ctx: Context, resource_id: str, tags_list: list[dict[str, str]]) ->
 
 @writes("cloudtrail", "RemoveTags", authorize=on_tags("RemoveTags"), acts="ResourceId TagsList[].Key TagsList[].Value")
 def remove_tags(ctx: Context, resource_id: str, tags_list: list[dict[str, str]]) -> Reply:
+    tags_of(ctx, tags_list)
     trail = _tagged(ctx, resource_id)
     for tag in tags_list:
         if "Value" not in tag or trail.tags.get(tag["Key"]) == tag["Value"]:

@@ -10,7 +10,7 @@ from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
 from windtunnel.kernel.scope import Arn
-from windtunnel.kernel.tags import by_stack
+from windtunnel.kernel.tags import by_stack, reserved
 from windtunnel.services.codepipeline.authorize import request_tags, resource_tags
 from windtunnel.services.codepipeline.model import Pipeline
 from windtunnel.services.codepipeline.paging import key_of, token_after
@@ -49,6 +49,8 @@ def tag_resource(ctx: Context, resource_arn: str, tags: list[dict[str, str]]) ->
 @writes("codepipeline", "UntagResource", authorize=on_arn("UntagResource"), acts="resourceArn tagKeys[]")
 def untag_resource(ctx: Context, resource_arn: str, tag_keys: list[str]) -> Reply:
     pipeline = tagged_pipeline(ctx, resource_arn)
+    if any(reserved(key, by_stack(ctx)) for key in tag_keys):
+        raise AwsError("InvalidTagsException", "Not allowed to modify system tags: tag keys must not start with aws:")
     kept = {key: value for key, value in pipeline.tags.items() if key not in tag_keys}
     ctx.tx.put(msgspec.structs.replace(pipeline, tags=kept))
     return {}

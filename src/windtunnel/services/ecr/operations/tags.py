@@ -62,6 +62,9 @@ def tag_resource(ctx: Context, resource_arn: str, tags: list[dict[str, str]]) ->
 
 @writes("ecr", "UntagResource", authorize=on_arn("UntagResource"), acts="resourceArn tagKeys[]")
 def untag_resource(ctx: Context, resource_arn: str, tag_keys: list[str]) -> Reply:
+    stack = by_stack(ctx)
+    if any(reserved(key, stack) for key in tag_keys):
+        raise AwsError("InvalidTagParameterException", "Invalid parameter at 'tagKeys' failed to satisfy constraint: 'aws: is reserved'")
     found = _tagged(ctx, resource_arn)
     ctx.tx.put(msgspec.structs.replace(found, tags={key: value for key, value in found.tags.items() if key not in tag_keys}))
     return {}

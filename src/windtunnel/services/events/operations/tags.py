@@ -10,7 +10,7 @@ from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
 from windtunnel.kernel.scope import Arn
-from windtunnel.services.events.lookups import checked_tags, invalid, request_tags, resource_tags
+from windtunnel.services.events.lookups import check_keys, checked_tags, invalid, request_tags, resource_tags
 from windtunnel.services.events.model import DEFAULT_BUS, Bus, Rule, rule_key
 
 
@@ -59,6 +59,7 @@ def tag_resource(ctx: Context, resource_arn: str, tags: list[dict[str, str]]) ->
 
 @writes("events", "UntagResource", authorize=on_arn("UntagResource"), acts="ResourceARN TagKeys[]")
 def untag_resource(ctx: Context, resource_arn: str, tag_keys: list[str]) -> Reply:
+    check_keys(ctx, tag_keys)
     found = tagged(ctx, resource_arn)
     ctx.tx.put(msgspec.structs.replace(found, tags={key: value for key, value in found.tags.items() if key not in tag_keys}))
     return {}

@@ -6,7 +6,7 @@ from typing import Any
 
 from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.registry import reads, writes
-from windtunnel.services.logs.marking import checked_tags
+from windtunnel.services.logs.marking import check_keys, checked_tags
 from windtunnel.services.logs.model import LogGroup, group_arn, group_name, group_or_error
 
 
@@ -40,6 +40,7 @@ def _tag(ctx: Context, name: str, tags: dict[str, str]) -> Reply:
 
 
 def _untag(ctx: Context, name: str, keys: list[str]) -> Reply:
+    check_keys(ctx, keys)
     group = group_or_error(ctx, name)
     group.tags = {key: value for key, value in group.tags.items() if key not in keys}
     ctx.tx.put(group)

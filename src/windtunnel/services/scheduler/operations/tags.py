@@ -10,7 +10,7 @@ from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
 from windtunnel.kernel.scope import Arn
-from windtunnel.services.scheduler.lookups import checked_tags, find_group, request_tags, tag_keys
+from windtunnel.services.scheduler.lookups import check_keys, checked_tags, find_group, request_tags, tag_keys
 from windtunnel.services.scheduler.model import Group
 
 
@@ -53,6 +53,7 @@ def tag_resource(ctx: Context, resource_arn: str, tags: list[dict[str, str]]) ->
 
 @writes("scheduler", "UntagResource", authorize=on_arn("UntagResource"), acts="ResourceArn TagKeys[]")
 def untag_resource(ctx: Context, resource_arn: str, tag_keys: list[str]) -> Reply:
+    check_keys(ctx, tag_keys)
     group = tagged(ctx, resource_arn)
     _store(ctx, group, {key: value for key, value in group.tags.items() if key not in tag_keys})
     return {}
