@@ -8,6 +8,7 @@ from typing import Any
 from windtunnel.kernel.context import Context, Reply
 from windtunnel.provision.calling import perform
 from windtunnel.provision.handling import Direct, already_exists, attempt, checked_tags, listed, parsed, tag_changes, text, without_none
+from windtunnel.provision.policy_types import Policies, PolicyOfMany, PolicyOfOne
 from windtunnel.provision.registry import Created, Name, Properties, Resource, Wanted, resource_type
 from windtunnel.services.sqs.model import DEFAULTS, FIFO_DEFAULTS, Queue
 
@@ -133,80 +134,31 @@ def _encryption_left(after: dict[str, str]) -> frozenset[str]:
 # --- policies ------------------------------------------------------------------------------------------------------------------
 
 
-def _put(ctx: Context, url: str, document: object) -> None:
-    _sqs(ctx, "SetQueueAttributes", QueueUrl=url, Attributes={"Policy": text(document)})
-
-
-def _take(ctx: Context, url: str) -> None:
-    attempt(ctx, _MISSING, "sqs", "SetQueueAttributes", QueueUrl=url, Attributes={"Policy": ""})
-
-
-def _told(ctx: Context, url: str) -> object | None:
-    reply = attempt(ctx, _MISSING, "sqs", "GetQueueAttributes", QueueUrl=url, AttributeNames=["Policy"])
-    policy = ((reply or {}).get("Attributes") or {}).get("Policy")
-    return None if policy is None else parsed(policy)
-
-
-@resource_type("AWS::SQS::QueuePolicy")
-class QueuePolicyType(Direct):
-    service = "sqs"
-    calls = "SetQueueAttributes"
-    name = Name("Id")
-    missing = _MISSING
-
-    def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:
-        for url in props["Queues"]:
-            _put(ctx, url, props["PolicyDocument"])
-        return Created(id=wanted.name, attributes={"Id": wanted.name})
-
-    def read(self, ctx: Context, resource: Resource) -> Properties | None:
-        found = {url: told for url in resource.properties.get("Queues") or () if (told := _told(ctx, url)) is not None}
-        if not found:
-            return None
-        other = [told for told in found.values() if told != resource.properties.get("PolicyDocument")]
-        return {"Queues": list(found), "PolicyDocument": (other or list(found.values()))[0], "Id": resource.id}
-
-    def update(self, ctx: Context, resource: Resource, new: Properties, wanted: Wanted) -> Created | None:
-        for url in resource.properties["Queues"]:
-            if url not in new["Queues"]:
-                _take(ctx, url)
-        for url in new["Queues"]:
-            _put(ctx, url, new["PolicyDocument"])
-        return None
-
-    def delete(self, ctx: Context, resource: Resource) -> bool | None:
-        for url in resource.properties["Queues"]:
-            _take(ctx, url)
-        return None
-
-    def list(self, ctx: Context) -> Iterable[str]:
-        return ()
-
-
-@resource_type("AWS::SQS::QueueInlinePolicy")
-class QueueInlinePolicyType(Direct):
+class QueuePolicies(Policies):
     service = "sqs"
     calls = "GetQueueAttributes SetQueueAttributes"
     missing = _MISSING
 
-    def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:
-        url = props["Queue"]
-        if _told(ctx, url) is not None:
-            raise already_exists(self.type, url)
-        _put(ctx, url, props["PolicyDocument"])
-        return Created(id=url)
+    def put(self, ctx: Context, identifier: str, document: object) -> None:
+        _sqs(ctx, "SetQueueAttributes", QueueUrl=identifier, Attributes={"Policy": text(document)})
 
-    def read(self, ctx: Context, resource: Resource) -> Properties | None:
-        told = _told(ctx, resource.id)
-        return None if told is None else {"Queue": resource.id, "PolicyDocument": told}
+    def take(self, ctx: Context, identifier: str) -> None:
+        attempt(ctx, _MISSING, "sqs", "SetQueueAttributes", QueueUrl=identifier, Attributes={"Policy": ""})
 
-    def update(self, ctx: Context, resource: Resource, new: Properties, wanted: Wanted) -> Created | None:
-        _put(ctx, resource.id, new["PolicyDocument"])
-        return None
+    def told(self, ctx: Context, identifier: str) -> object | None:
+        reply = attempt(ctx, _MISSING, "sqs", "GetQueueAttributes", QueueUrl=identifier, AttributeNames=["Policy"])
+        policy = ((reply or {}).get("Attributes") or {}).get("Policy")
+        return None if policy is None else parsed(policy)
 
-    def delete(self, ctx: Context, resource: Resource) -> bool | None:
-        _take(ctx, resource.id)
-        return None
+
+@resource_type("AWS::SQS::QueuePolicy")
+class QueuePolicyType(QueuePolicies, PolicyOfMany):
+    thing = "Queues"
+
+
+@resource_type("AWS::SQS::QueueInlinePolicy")
+class QueueInlinePolicyType(QueuePolicies, PolicyOfOne):
+    thing = "Queue"
 
     def list(self, ctx: Context) -> Iterable[str]:
-        return (url for url in listed(ctx, "sqs", "ListQueues", "QueueUrls", MaxResults=1000) if _told(ctx, url) is not None)
+        return (url for url in listed(ctx, "sqs", "ListQueues", "QueueUrls", MaxResults=1000) if self.has(ctx, url))
