@@ -12,7 +12,7 @@ from windtunnel.services.cloudformation.model import SHOWN, Operation, Stack, St
 from windtunnel.services.cloudformation.submitting import invalid
 
 PAGE, FEW = 100, 10
-MOMENT, BEGINNING = 0.3, 0.5
+MOMENT, BEGINNING = 1.0, 1.5
 """Seconds for which the answer about a stack waits for its arrival, and how long after an operation's start."""
 
 
