@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from windtunnel.helpers.pool import HelperTimedOut
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.principal import Principal
@@ -107,10 +108,11 @@ def _included(ctx: Context, given: dict[str, Any], parameters: dict[str, Any], e
 
 def _serverless(ctx: Context, template: dict[str, Any], parameters: dict[str, Any]) -> dict[str, Any]:
     plain = {name: ",".join(value) if isinstance(value, list) else value for name, value in parameters.items()}
-    helper = ctx.cloud.part("helper")
-    told = helper.run(
-        "windtunnel.services.cloudformation.serverless:translated", template, plain, _managed_policies(ctx), ctx.scope.region, seconds=60.0
-    )
+    helper, function = ctx.cloud.part("helper"), "windtunnel.services.cloudformation.serverless:translated"
+    try:
+        told = helper.run(function, template, plain, _managed_policies(ctx), ctx.scope.region, seconds=60.0)
+    except HelperTimedOut:
+        raise TransformFailed(SERVERLESS, "it took longer than a minute.") from None
     if "error" in told:
         raise TransformFailed(SERVERLESS, told["error"])
     found: dict[str, Any] = sound(told["template"])
