@@ -166,3 +166,37 @@ def test_their_types_in_a_stack(door: Door, ec2: Any) -> None:
     assert disk["Size"] == 6
     assert stacks.delete("templates") == "DELETE_COMPLETE", stacks.events("templates")
     assert ec2.describe_key_pairs(Filters=by("key-name", "stacked"))["KeyPairs"] == []
+
+
+PROFILES = """
+Parameters: {Which: {Type: String}}
+Resources:
+  RoleA: {Type: AWS::IAM::Role, Properties: {AssumeRolePolicyDocument: TRUST}}
+  A: {Type: AWS::IAM::InstanceProfile, Properties: {Roles: [!Ref RoleA]}}
+  B: {Type: AWS::IAM::InstanceProfile, Properties: {Roles: [!Ref RoleA]}}
+  Machine:
+    Type: AWS::EC2::Instance
+    Properties: {ImageId: AMI, InstanceType: t3.micro, IamInstanceProfile: !If [UseA, !Ref A, !Ref B]}
+Conditions: {UseA: !Equals [!Ref Which, a]}
+"""
+
+
+def test_an_instance_gets_another_profile_in_place(door: Door, ec2: Any) -> None:
+    stacks = Stacks(door)
+    trust = '{Statement: [{Effect: Allow, Principal: {Service: ec2.amazonaws.com}, Action: "sts:AssumeRole"}]}'
+    text = PROFILES.replace("AMI", STOCK_AMI).replace("TRUST", trust)
+
+    def options(which: str) -> dict[str, Any]:
+        return {"Parameters": [{"ParameterKey": "Which", "ParameterValue": which}], "Capabilities": ["CAPABILITY_IAM"]}
+
+    assert stacks.create("profiles", text, **options("a")) == "CREATE_COMPLETE", stacks.events("profiles")
+    machine = stacks.physical("profiles", "Machine")
+    assert stacks.update("profiles", text, **options("b")) == "UPDATE_COMPLETE", stacks.events("profiles")
+    assert stacks.physical("profiles", "Machine") == machine
+    (held,) = ec2.describe_iam_instance_profile_associations(Filters=by("instance-id", machine))["IamInstanceProfileAssociations"]
+    assert held["IamInstanceProfile"]["Arn"].endswith(stacks.physical("profiles", "B"))
+    other = {"Name": stacks.physical("profiles", "A")}
+    assert refused(ec2.associate_iam_instance_profile, InstanceId=machine, IamInstanceProfile=other)[0] == "IncorrectState"
+    ec2.disassociate_iam_instance_profile(AssociationId=held["AssociationId"])
+    assert refused(ec2.disassociate_iam_instance_profile, AssociationId=held["AssociationId"])[0] == "NoSuchAssociation"
+    assert stacks.delete("profiles") == "DELETE_COMPLETE"

@@ -35,6 +35,7 @@ ALSO: dict[str, str] = {
     "UpdateSecurityGroupRuleDescriptionsEgress": "GroupId",
 }
 ERRORS = {
+    "NoSuchAssociation",
     "UnknownVolumeType",
     "InvalidZone.NotFound",
     "InvalidBlockDeviceMapping",

@@ -8,6 +8,7 @@ from windtunnel.services.ec2 import launching as launching
 from windtunnel.services.ec2 import looking as looking
 from windtunnel.services.ec2 import network as network
 from windtunnel.services.ec2 import power as power
+from windtunnel.services.ec2 import profiles as profiles
 from windtunnel.services.ec2 import reshaping as reshaping
 from windtunnel.services.ec2 import tags as tags
 from windtunnel.services.ec2 import templates as templates

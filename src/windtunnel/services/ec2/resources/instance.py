@@ -108,7 +108,9 @@ class InstanceType(Ec2Type):
             ec2(ctx, "MonitorInstances" if new.get("Monitoring") else "UnmonitorInstances", InstanceIds=[name])
         if differs("MetadataOptions"):
             ec2(ctx, "ModifyInstanceMetadataOptions", InstanceId=name, **(new.get("MetadataOptions") or {"HttpTokens": "optional"}))
-        for each in ("IamInstanceProfile", "BlockDeviceMappings", "Tenancy", "EbsOptimized", "SsmAssociations"):
+        if differs("IamInstanceProfile"):
+            self.exchange(ctx, name, new.get("IamInstanceProfile"))
+        for each in ("BlockDeviceMappings", "Tenancy", "EbsOptimized", "SsmAssociations"):
             if differs(each):
                 raise not_built("ec2", "ModifyInstanceAttribute", f"{each} of an instance of a stack")
         if not differs("InstanceType", "UserData"):
@@ -116,6 +118,18 @@ class InstanceType(Ec2Type):
         kind = new.get("InstanceType", "m1.small") if differs("InstanceType") else None
         reshape(ctx, name, kind, new.get("UserData", "") if differs("UserData") else None)
         return Created(id=name, attributes=resource.attributes, ready=False)
+
+    def exchange(self, ctx: Context, name: str, profile: str | None) -> None:
+        """Another instance profile, or none."""
+        held = ec2(ctx, "DescribeIamInstanceProfileAssociations", Filters=[{"Name": "instance-id", "Values": [name]}])
+        found = [one["AssociationId"] for one in held["IamInstanceProfileAssociations"]]
+        wanted = {"Name": profile}
+        if profile and found:
+            ec2(ctx, "ReplaceIamInstanceProfileAssociation", AssociationId=found[0], IamInstanceProfile=wanted)
+        elif profile:
+            ec2(ctx, "AssociateIamInstanceProfile", InstanceId=name, IamInstanceProfile=wanted)
+        elif found:
+            ec2(ctx, "DisassociateIamInstanceProfile", AssociationId=found[0])
 
     def delete(self, ctx: Context, resource: Resource) -> bool | None:
         shape = self.look(ctx, resource.id)
