@@ -7,6 +7,8 @@ ALSO: dict[str, str] = {
     "CreateTags": "Resources Tags",
     "DeleteTags": "Resources Tags",
     "CreateVpc": "CidrBlock",
+    "AssociateIamInstanceProfile": "IamInstanceProfile",
+    "ReplaceIamInstanceProfileAssociation": "IamInstanceProfile",
     "CreateVolume": "AvailabilityZone Size",
     "CreateLaunchTemplate": "LaunchTemplateData",
     "CreateLaunchTemplateVersion": "LaunchTemplateId LaunchTemplateData",
@@ -33,6 +35,10 @@ ALSO: dict[str, str] = {
     "DeleteSecurityGroup": "GroupId",
     "UpdateSecurityGroupRuleDescriptionsIngress": "GroupId",
     "UpdateSecurityGroupRuleDescriptionsEgress": "GroupId",
+}
+ACTIONS = {
+    "AssociateIamInstanceProfile": ["ec2:AssociateIamInstanceProfile", "iam:PassRole"],
+    "ReplaceIamInstanceProfileAssociation": ["ec2:ReplaceIamInstanceProfileAssociation", "iam:PassRole"],
 }
 ERRORS = {
     "NoSuchAssociation",
