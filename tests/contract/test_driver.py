@@ -314,6 +314,8 @@ def test_an_end_while_no_cloud_ran_is_known(real_lab: Machine) -> None:
     other = Other(real_lab, waiting_spec())
     told = other.line()
     other.kill()
+    logs = list(Path(told["directory"]).glob("boots/*/log"))
+    eventually("it has its handler", lambda: any(b"ready" in log.read_bytes() for log in logs))
     os.kill(told["pid"], signal.SIGTERM)
     eventually("the supervisor has ended", lambda: not Path(f"/proc/{told['shim_pid']}/exe").exists())
     real_lab.driver = real_lab.make()

@@ -251,6 +251,15 @@ def test_an_image_that_changed_does_not_change_a_kept_disk(
     assert str(extra) in shim_mounts
 
 
+def test_a_first_process_that_has_no_handler_yet_is_asked_again(runc_lab: Machine) -> None:
+    """Stopped right after its start, an init would be killed when the grace is over: the kernel dropped what it was sent."""
+    handle = runc_lab.sh("one", "sleep 1; trap 'exit 7' TERM; while :; do sleep 0.1; done")
+    began = time.monotonic()
+    exited = runc_lab.driver.stop(handle, 30)
+    assert isinstance(exited, Exited) and exited.code == 7
+    assert time.monotonic() - began < 20
+
+
 # -- traces
 
 

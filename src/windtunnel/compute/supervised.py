@@ -47,6 +47,7 @@ from windtunnel.compute.watcher import ExitWatcher
 log = logging.getLogger("windtunnel.compute")
 CREATE_SECONDS = 120.0
 START_SECONDS = 60.0
+ASK_AGAIN_SECONDS = 0.1
 _STREAMS: dict[int, Stream] = {frames_file.STDOUT: "stdout", frames_file.STDERR: "stderr"}
 
 
@@ -422,10 +423,8 @@ class SupervisedDriver:
         try:
             if not supervisor_alive(handle):
                 return
-            if grace > 0:
-                _signal(handle, signal.SIGTERM)
-                if ends_within(shim, grace):
-                    return
+            if grace > 0 and _asked_to_end(handle, shim, grace):
+                return
             _signal(handle, signal.SIGKILL)
             if not ends_within(shim, END_SECONDS):
                 signal.pidfd_send_signal(shim, signal.SIGKILL)
@@ -492,6 +491,29 @@ def _close_all(live: _Live) -> None:
     closers, live.closers = live.closers, []
     for close in closers:
         close()
+
+
+def _asked_to_end(handle: Handle, shim: int, grace: float) -> bool:
+    """SIGTERM, and whether it ended in time. The kernel drops what a PID 1 has no handler for, and one that has just started has none yet."""
+    deadline = time.monotonic() + grace
+    while True:
+        heard = _hears(handle, signal.SIGTERM)
+        _signal(handle, signal.SIGTERM)
+        left = max(0.0, deadline - time.monotonic())
+        if ends_within(shim, left if heard else min(left, ASK_AGAIN_SECONDS)):
+            return True
+        if heard or left == 0:
+            return False
+
+
+def _hears(handle: Handle, number: signal.Signals) -> bool:
+    """Whether the guest's first process has a handler for the signal."""
+    try:
+        status = Path(f"/proc/{handle.pid}/status").read_text()
+    except OSError:
+        return True  # it has ended
+    caught = next((line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:")), "0")
+    return bool(int(caught, 16) >> number - 1 & 1)
 
 
 def _signal(handle: Handle, number: signal.Signals) -> None:
