@@ -19,7 +19,6 @@ from stacks import Stacks
 from windtunnel.compute.dummy import DummyDriver, World
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import AwsError
-from windtunnel.kernel.registry import OPERATIONS
 from windtunnel.kernel.stock import STOCK_AMI
 from windtunnel.provision import registry
 from windtunnel.provision.registry import Created, Properties, Resource, ResourceType, Wanted
@@ -185,8 +184,7 @@ class Surroundings:
     def __init__(self, lab: Lab) -> None:
         ec2 = lab.door.client("ec2")
         self.vpc = vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
-        if ("ec2", "CreateKeyPair") in OPERATIONS:
-            ec2.create_key_pair(KeyName="operator")
+        ec2.create_key_pair(KeyName="operator")
         iam = lab.door.client("iam")
         trust = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
         for kind in BOOTSTRAP:

@@ -60,6 +60,12 @@ def _attachment(aws: Services, one: Resource) -> Any:
     return aws.ec2.describe_internet_gateways(Filters=filters)["InternetGateways"]
 
 
+def _instance(aws: Services, one: Resource) -> Any:
+    """Terminated ones are described for a while."""
+    found = aws.ec2.describe_instances(InstanceIds=[one.id])["Reservations"]
+    return [each for kept in found for each in kept["Instances"] if each["State"]["Name"] != "terminated"]
+
+
 def _address(aws: Services, one: Resource) -> Any:
     return aws.ec2.describe_addresses(Filters=[{"Name": "public-ip", "Values": [one.id]}])["Addresses"]
 
@@ -110,7 +116,7 @@ LOOKS: dict[str, Look] = {
     "AWS::CodeDeploy::Application": _named("get_application", "applicationName", "codedeploy", "application"),
     "AWS::CodePipeline::Pipeline": _named("get_pipeline", "name", "codepipeline", "pipeline"),
     "AWS::EC2::EIP": _address,
-    "AWS::EC2::Instance": _ec2("describe_instances", "InstanceIds", "Reservations"),
+    "AWS::EC2::Instance": _instance,
     "AWS::EC2::InternetGateway": _ec2("describe_internet_gateways", "InternetGatewayIds", "InternetGateways"),
     "AWS::EC2::NatGateway": _ec2("describe_nat_gateways", "NatGatewayIds", "NatGateways"),
     "AWS::EC2::NetworkAcl": _ec2("describe_network_acls", "NetworkAclIds", "NetworkAcls"),

@@ -5,6 +5,7 @@ Pure: a template and parameter values in, a template or the translator's words o
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any
 
@@ -22,6 +23,7 @@ class _Policies:
 def translated(template: dict[str, Any], parameters: dict[str, Any], policies: dict[str, str], region: str) -> dict[str, Any]:
     """{"template": …} or {"error": text}. policies: ARNs of AWS's managed policies by name."""
     os.environ["AWS_DEFAULT_REGION"] = region
+    logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it warns of metrics that nobody collects
     from samtranslator.model.exceptions import InvalidDocumentException
     from samtranslator.translator.transform import transform
 
