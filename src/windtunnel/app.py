@@ -20,7 +20,7 @@ from windtunnel.helpers.pool import Helpers
 from windtunnel.jobs.collecting import Collector
 from windtunnel.jobs.engine import Boundary, Engine, _no_boundary
 from windtunnel.kernel.clock import Clock, SystemClock
-from windtunnel.kernel.cloud import BlobRef, Blobs, Body, Identity
+from windtunnel.kernel.cloud import Asleep, BlobRef, Blobs, Body, Identity
 from windtunnel.kernel.context import INTERNAL, Context, Event, Reply, Wait
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.ids import Ids, SystemIds
@@ -166,8 +166,8 @@ class WindtunnelCloud:
     def append_events(self, ctx: Context, events: Iterable[Event]) -> None:
         self.pump.append(ctx, events)
 
-    def start_job(self, ctx: Context, kind: str, run_id: str, args: dict[str, Any]) -> None:
-        self.engine.start(ctx, kind, run_id, args)
+    def start_job(self, ctx: Context, kind: str, run_id: str, args: dict[str, Any], asleep: Asleep | None = None) -> None:
+        self.engine.start(ctx, kind, run_id, args, asleep)
 
     def signal(self, ctx: Context, name: str, payload: Any) -> None:
         self.engine.signal(ctx, name, payload)

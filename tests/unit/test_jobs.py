@@ -9,6 +9,7 @@ import pytest
 from harness import InProcessCloud, until
 from windtunnel.jobs import Run, job
 from windtunnel.kernel.clock import FixedClock
+from windtunnel.kernel.cloud import Asleep
 from windtunnel.kernel.context import Context
 from windtunnel.services.ssm.model import Parameter
 
@@ -38,6 +39,17 @@ def two_halves(run: Run, name: str) -> str:
 def times_out(run: Run) -> None:
     found = run.wait_for("never", timeout=0.05)
     run.tx("said", note, f"timed-out-{found is None}")
+
+
+@job("test.sleeps")
+def sleeps(run: Run, name: str) -> None:
+    run.tx("looked", note, f"{name}-looked")
+    run.wait_for(f"wake:{name}", key="pause", timeout=3600)
+    run.tx("woke", note, f"{name}-woke")
+
+
+def asleep(ctx: Context, name: str, seconds: float) -> None:
+    ctx.cloud.start_job(ctx, "test.sleeps", f"run-{name}", {"name": name}, Asleep("pause", f"wake:{name}", seconds))
 
 
 def crash(ctx: Context, message: str, **args: object) -> None:
@@ -117,3 +129,31 @@ def test_starting_the_same_run_twice_is_one_run(data: Path) -> None:
         cloud.write(lambda ctx: ctx.signal("go-on:c", {"word": "x"}))
         until(lambda: "/job/c-x" in names(cloud))
     assert len(seen) == 1
+
+
+def test_a_run_that_begins_asleep_is_driven_when_its_signal_comes(data: Path) -> None:
+    with InProcessCloud(data) as cloud:
+        cloud.write(lambda ctx: asleep(ctx, "s", 3600))
+        cloud.settled()
+        assert names(cloud) == set()
+        cloud.write(lambda ctx: ctx.signal("wake:s"))
+        until(lambda: names(cloud) == {"/job/s-looked", "/job/s-woke"})
+
+
+def test_a_run_that_begins_asleep_is_driven_when_its_time_has_come(data: Path) -> None:
+    with InProcessCloud(data) as cloud:
+        cloud.write(lambda ctx: asleep(ctx, "t", 0.05))
+        until(lambda: names(cloud) == {"/job/t-looked", "/job/t-woke"})
+
+
+def test_a_run_that_begins_asleep_is_found_after_a_restart_and_sleeps_no_longer(data: Path) -> None:
+    clock = FixedClock()
+    with InProcessCloud(data, clock=clock) as cloud:
+        cloud.write(lambda ctx: asleep(ctx, "r", 60))
+    with InProcessCloud(data, clock=clock) as cloud:
+        until(lambda: names(cloud) == {"/job/r-looked"})
+        cloud.settled()
+        assert names(cloud) == {"/job/r-looked"}
+    clock.advance(61)
+    with InProcessCloud(data, clock=clock) as cloud:
+        until(lambda: names(cloud) == {"/job/r-looked", "/job/r-woke"})

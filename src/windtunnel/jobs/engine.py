@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from windtunnel.jobs.run import JOBS, Cancelled, ContinueAsNew, Parked, Run
-from windtunnel.kernel.cloud import Cloud
+from windtunnel.kernel.cloud import Asleep, Cloud
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import AwsError, StoreUnavailable
 from windtunnel.kernel.principal import Principal
@@ -71,16 +71,30 @@ class Engine:
 
     # -- inside a write transaction -------------------------------------------------------------------------------
 
-    def start(self, ctx: Context, kind: str, run_id: str, args: dict[str, Any]) -> None:
-        """Record a new run; it is driven once the transaction commits. A run id that exists is left alone (idempotent)."""
+    def start(self, ctx: Context, kind: str, run_id: str, args: dict[str, Any], asleep: Asleep | None = None) -> None:
+        """Record a new run; it is driven once the transaction commits, or when what it sleeps for has come. A run id that exists is left alone."""
         definition = JOBS[kind]
         db = _connection(ctx)
+        deadline = None if asleep is None else ctx.now + asleep.seconds
+        waiting = "[]" if asleep is None else msgspec.json.encode([asleep.signal]).decode()
+        scope, state = ctx.scope, "ready" if asleep is None else "parked"
         inserted = db.execute(
-            "INSERT OR IGNORE INTO run (id, kind, version, account, region, cause, args, state, created) VALUES (?,?,?,?,?,?,?,'ready',?)",
-            (run_id, kind, definition.version, ctx.scope.account, ctx.scope.region, ctx.cause, msgspec.json.encode(args), ctx.now),
+            "INSERT OR IGNORE INTO run (id, kind, version, account, region, cause, args, state, waiting, wake_at, created)"
+            " VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+            (
+                *(run_id, kind, definition.version, scope.account, scope.region, ctx.cause, msgspec.json.encode(args)),
+                *(state, waiting, deadline, ctx.now),
+            ),
         ).rowcount
-        if inserted:
+        if not inserted:
+            return
+        if asleep is None or deadline is None:
             ctx.tx.after_commit(lambda: self.wake(run_id))
+            return
+        name, seconds = asleep.step, asleep.seconds
+        db.execute("INSERT INTO step VALUES (?,?,0,?)", (run_id, name + "@deadline", msgspec.json.encode(deadline)))
+        db.execute("INSERT INTO waiting VALUES (?,?)", (asleep.signal, run_id))
+        ctx.tx.after_commit(lambda: self._wake_at(run_id, name, deadline, seconds))
 
     def signal(self, ctx: Context, name: str, payload: Any) -> None:
         """Leave a signal and wake whoever waits for it."""
@@ -319,11 +333,15 @@ class Engine:
             self._boundary(kind, name, "after")
             return
         if deadline is not None and seconds is not None:
-            # What is left, but never more than was asked for: a clock that was set back must not make the wait longer.
-            left = max(0.0, min(deadline - clock.now(), seconds))
-            ends = self._due.setdefault(run.id, {}).setdefault(name, clock.monotonic() + left)
-            self._later(max(0.0, ends - clock.monotonic()), self.wake, run.id)
+            self._wake_at(run.id, name, deadline, seconds)
         raise Parked
+
+    def _wake_at(self, run_id: str, name: str, deadline: float, seconds: float) -> None:
+        """What is left, but never more than was asked for: a clock that was set back must not make the wait longer."""
+        clock = self._cloud.clock
+        left = max(0.0, min(deadline - clock.now(), seconds))
+        ends = self._due.setdefault(run_id, {}).setdefault(name, clock.monotonic() + left)
+        self._later(max(0.0, ends - clock.monotonic()), self.wake, run_id)
 
     def _unpark(self, tx: SqliteTx, run: Run, name: str, recorded: bytes) -> bytes:
         self._record(tx, run.id, name, recorded)

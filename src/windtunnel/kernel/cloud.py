@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -135,6 +135,17 @@ class Issuer(msgspec.Struct, frozen=True):
     thumbprints: tuple[str, ...]
 
 
+class Asleep(NamedTuple):
+    """How a run begins that has nothing to do yet: as if it had come to its `wait_for(signal, key=step, timeout=seconds)` already.
+
+    When it wakes it is driven from its beginning, so what comes before that wait must be right then too.
+    """
+
+    step: str
+    signal: str
+    seconds: float
+
+
 class Identity(Protocol):
     """Who is who, and what they may do: implemented by services/iam, used by wire, guard and jobs."""
 
@@ -200,7 +211,8 @@ class Cloud(Protocol):
     def append_events(self, ctx: Context, events: Iterable[Event]) -> None:
         """Events of one account and region happen in ctx's transaction, in this order."""
 
-    def start_job(self, ctx: Context, kind: str, run_id: str, args: dict[str, Any]) -> None: ...
+    def start_job(self, ctx: Context, kind: str, run_id: str, args: dict[str, Any], asleep: Asleep | None = None) -> None:
+        """asleep: the run begins as one that waits already (see `Asleep`)."""
 
     def signal(self, ctx: Context, name: str, payload: Any) -> None: ...
 

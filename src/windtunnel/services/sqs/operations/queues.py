@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from windtunnel.kernel.cloud import Asleep
 from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, writes
@@ -54,7 +55,9 @@ def create_queue(ctx: Context, queue_name: str, attributes: dict[str, str] | Non
         tags=dict(tags or {}),
     )
     ctx.tx.put(applied(ctx, queue, cleaned))
-    ctx.start_job(RETENTION, f"{RETENTION}/{queue.id}", name=queue_name, queue=queue.id)
+    # Nothing that is sent from now on can expire sooner: there is nothing to look at until then, or until the attributes change.
+    asleep = Asleep("pause", retention_signal(queue.id), float(queue.number_of("MessageRetentionPeriod")))
+    ctx.cloud.start_job(ctx, RETENTION, f"{RETENTION}/{queue.id}", {"name": queue_name, "queue": queue.id}, asleep)
     return {"QueueUrl": url}
 
 
