@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -27,6 +28,12 @@ def _everything(_: dict[str, Any]) -> bool:
     return True
 
 
+@lru_cache(maxsize=2048)
+def _exact(pattern: str) -> dict[Path, frozenset[str]]:
+    """Kept, for a stack that makes rules has all rules looked at again after each batch."""
+    return exact_texts(json.loads(pattern)) if pattern else {}
+
+
 class Matching(Generic[T]):
     """Things with patterns, asked for those that match an event. The cost follows what may match, not how many there are."""
 
@@ -38,7 +45,7 @@ class Matching(Generic[T]):
         exact: list[dict[Path, frozenset[str]]] = []
         for pattern, thing in things:
             self._all.append((compile_pattern(pattern) if pattern else _everything, thing))
-            exact.append(exact_texts(json.loads(pattern)) if pattern else {})
+            exact.append(_exact(pattern))
         self._index(exact)
 
     def _index(self, exact: list[dict[Path, frozenset[str]]]) -> None:
