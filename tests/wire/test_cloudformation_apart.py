@@ -14,7 +14,7 @@ from clients import Door
 from harness import InProcessCloud
 from stacks import Stacks
 from windtunnel.helpers.pool import HelperTimedOut
-from windtunnel.services.cloudformation import apart
+from windtunnel.services.cloudformation import apart, previewing
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +96,26 @@ def test_what_takes_too_long_is_refused(tmp_path: Path) -> None:
         assert said(stacks.api.validate_template, TemplateBody=json.dumps(big())).startswith(
             "Template error: the template could not be processed"
         )
+
+
+def test_a_plan_is_the_same_in_a_helper_process(shared: tuple[InProcessCloud, Stacks], monkeypatch: pytest.MonkeyPatch) -> None:
+    _, stacks = shared
+
+    def template(value: str, name: str) -> str:
+        made: dict[str, Any] = {
+            f"P{n}": {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": value if n % 7 == 0 else "same"}}
+            for n in range(31)
+        }
+        made["Queue"] = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": name}}
+        made["After"] = {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": {"Fn::GetAtt": ["Queue", "Arn"]}}}
+        return json.dumps({"Resources": made})
+
+    assert stacks.create("planned", template("old", "first")) == "CREATE_COMPLETE"
+    told: list[list[Any]] = []
+    for name, few in (("there", 0), ("here", 10_000)):
+        monkeypatch.setattr(previewing, "FEW", few)
+        stacks.api.create_change_set(StackName="planned", ChangeSetName=name, TemplateBody=template("new", "second"))
+        told.append(stacks.api.describe_change_set(StackName="planned", ChangeSetName=name, IncludePropertyValues=True)["Changes"])
+    assert told[0] == told[1]
+    changed = {change["ResourceChange"]["LogicalResourceId"]: change["ResourceChange"].get("Replacement") for change in told[0]}
+    assert changed["Queue"] == "True" and {"P0", "P7", "After"} <= changed.keys() and "P1" not in changed

@@ -8,6 +8,8 @@ import msgspec
 
 from windtunnel.kernel.context import Context
 from windtunnel.provision import schemas
+from windtunnel.provision.registry import Failed, ResourceType
+from windtunnel.services.cloudformation.apart import apart
 from windtunnel.services.cloudformation.executing.handling import attribute, handler_of, merged, referred
 from windtunnel.services.cloudformation.language.environment import Environment
 from windtunnel.services.cloudformation.language.scope import UNKNOWN
@@ -17,29 +19,21 @@ from windtunnel.services.cloudformation.submitting import Submission
 
 
 def previewed(ctx: Context, stack: Stack | None, submission: Submission, tags: dict[str, str]) -> list[dict[str, Any]]:
-    """What the submission would change of the stack as it is (in a thread, on a snapshot)."""
-    resources = {found.logical: found for found in ctx.tx.scan(StackResource, prefix=f"{stack.id}/")} if stack is not None else {}
+    """What the submission would change of the stack as it is (in a thread, on a snapshot; in a helper process when it is much)."""
     exists: dict[str, State] = {}
-    for logical, resource in resources.items():
+    for resource in ctx.tx.scan(StackResource, prefix=f"{stack.id}/") if stack is not None else ():
         if resource.now is not None:
             resource.now.type = resource.type
-            exists[logical] = resource.now
-    new = Side(
-        processed=submission.template,
-        parameters=submission.parameters,
-        conditions=submission.conditions,
-        needs=submission.needs,
-        tags=tags,
-    )
-
-    def imported(name: str) -> Any:
-        export = ctx.tx.get(Export, name)
-        return UNKNOWN if export is None else export.value
-
-    def replaces(type_name: str, old: dict[str, Any], after: dict[str, Any], changed: frozenset[str]) -> bool:
-        return handler_of(type_name).replaces(old, after, changed)
-
-    world = World(
+            exists[resource.logical] = resource.now
+    seen = Seen(
+        old=_old_side(ctx, stack),
+        new=Side(
+            processed=submission.template,
+            parameters=submission.parameters,
+            conditions=submission.conditions,
+            needs=submission.needs,
+            tags=tags,
+        ),
         exists=exists,
         env=Environment(
             account=ctx.scope.account,
@@ -50,14 +44,62 @@ def previewed(ctx: Context, stack: Stack | None, submission: Submission, tags: d
             notification_arns=stack.notification_arns if stack is not None else [],
             zones=submission.zones,
         ),
+        imports={export.name: export.value for export in ctx.tx.scan(Export)} if "Fn::ImportValue" in submission.processed else {},
+        deciding=[name for name in {state.type for state in exists.values()} if _decides(name)],
+    )
+    if len(exists) + len(submission.needs) <= FEW:
+        return planned(seen)
+    found: list[dict[str, Any]] = apart(ctx, "windtunnel.services.cloudformation.previewing:planned_apart", msgspec.to_builtins(seen))
+    return found
+
+
+FEW = 60
+"""Resources up to which a plan is made here: a few milliseconds."""
+
+
+class Seen(msgspec.Struct, kw_only=True):
+    """Everything that a plan is made of, as plain data. deciding: the types whose handlers say by themselves what needs a replacement."""
+
+    old: Side | None
+    new: Side
+    exists: dict[str, State]
+    env: Environment
+    imports: dict[str, str]
+    deciding: list[str]
+
+
+def _decides(type_name: str) -> bool:
+    try:
+        return type(handler_of(type_name)).replaces is not ResourceType.replaces
+    except Failed:
+        return False
+
+
+def planned_apart(seen: dict[str, Any]) -> list[dict[str, Any]]:
+    return planned(msgspec.convert(seen, Seen))
+
+
+def planned(seen: Seen) -> list[dict[str, Any]]:
+    """Pure but for the types' own decisions, which are."""
+    resources = {
+        logical: StackResource(stack="", logical=logical, type=state.type, status="", at=0.0, now=state)
+        for logical, state in seen.exists.items()
+    }
+
+    def replaces(type_name: str, old: dict[str, Any], after: dict[str, Any], changed: frozenset[str]) -> bool:
+        return type_name in seen.deciding and handler_of(type_name).replaces(old, after, changed)
+
+    world = World(
+        exists=seen.exists,
+        env=seen.env,
         schema=schemas.schema,
         merged=lambda name, properties, wanted: merged(name, properties, dict(wanted)),
         ref=lambda logical: referred(resources[logical]),
         attribute=lambda logical, name: attribute(resources[logical], name),
-        imports=imported,
+        imports=lambda name: seen.imports.get(name, UNKNOWN),
         replaces=replaces,
     )
-    return preview(_old_side(ctx, stack), new, world)
+    return preview(seen.old, seen.new, world)
 
 
 def _old_side(ctx: Context, stack: Stack | None) -> Side | None:
