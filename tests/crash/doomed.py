@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -57,6 +58,10 @@ class DoomedCloud:
         readable, _, _ = select.select([process.stdout], [], [], 60)
         line = process.stdout.readline().decode() if readable else ""
         process.stdout.close()
+        if readable and not line and process.wait(10) == -signal.SIGKILL:
+            # What it takes up again passes boundaries before it says that it is ready, and one of them was armed meanwhile.
+            self.deaths += 1
+            return self._start()
         assert line.startswith("ready "), f"the cloud did not start: {(self.data / 'log').read_text()[-3000:]}"
         run = json.loads((self.data / "run.json").read_text())
         self._ports = (run["port"], run["tls_port"])
