@@ -262,9 +262,9 @@ def test_changes_are_told(cloud: InProcessCloud) -> None:
     told: list[tuple[str, dict[str, Any]]] = []
     original = cloud.cloud.pump.append
 
-    def append(ctx: Context, event: Any) -> None:
-        told.append((event.detail_type, event.detail))
-        original(ctx, event)
+    def append(ctx: Context, events: Any) -> None:
+        told.extend((event.detail_type, event.detail) for event in events)
+        original(ctx, events)
 
     cloud.cloud.pump.append = append  # type: ignore[method-assign]
     put(cloud, "/a", description="d")
