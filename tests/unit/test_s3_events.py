@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,9 @@ class Told:
         self.events: list[Event] = []
         original = cloud.cloud.pump.append
 
-        def append(ctx: Context, event: Event) -> None:
-            self.events.append(event)
-            original(ctx, event)
+        def append(ctx: Context, events: Iterable[Event]) -> None:
+            self.events.extend(events)
+            original(ctx, events)
 
         cloud.cloud.pump.append = append  # type: ignore[method-assign]
 
