@@ -14,7 +14,8 @@ import math
 import threading
 import traceback
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -249,8 +250,8 @@ class Engine:
         with self._store.thread_snapshot(run.scope.account, run.scope.region) as tx:
             return fn(Context(tx, run.scope, Principal.service("windtunnel", run.scope.account), self._cloud, cause=run.cause))
 
-    def run_tx(self, run: Run, name: str, fn: Callable[[Context], T]) -> T:
-        kind = self._kinds.get(run.id, "")
+    def _step(self, run: Run, name: str, fn: Callable[[Context], T]) -> Callable[[SqliteTx], tuple[T, bytes]]:
+        """A step's change and its record, for one transaction."""
 
         def work(tx: SqliteTx) -> tuple[T, bytes]:
             self._refuse_cancelled(tx, run)
@@ -259,11 +260,52 @@ class Engine:
             self._record(tx, run.id, name, recorded)
             return result, recorded
 
+        return work
+
+    def run_tx(self, run: Run, name: str, fn: Callable[[Context], T]) -> T:
+        kind = self._kinds.get(run.id, "")
         self._boundary(kind, name, "before")
-        result, recorded = self._write(work)
+        result, recorded = self._write(self._step(run, name, fn))
         run._steps[name] = recorded
         self._boundary(kind, name, "after")
         return result
+
+    def run_chain(self, run: Run, names: Callable[[int], str], first: int, more: Any, fn: Callable[[Context], Any]) -> tuple[int, Any]:
+        """Steps as long as fn gives `more`, each begun by the loop as soon as the one before it is durable. (number, result) of the last."""
+        kind = self._kinds.get(run.id, "")
+        end: Future[tuple[int, Any]] = Future()
+
+        def begin(number: int) -> None:
+            name = names(number)
+            try:
+                self._boundary(kind, name, "before")
+                self._writer.submit(self._step(run, name, fn)).add_done_callback(partial(arrived, number, name))
+            except BaseException as error:  # handed to the job's thread, which waits for it
+                end.set_exception(error)
+
+        def arrived(number: int, name: str, done: asyncio.Future[tuple[Any, bytes]]) -> None:
+            try:
+                result, run._steps[name] = done.result()
+                self._boundary(kind, name, "after")
+            except BaseException as error:  # handed to the job's thread, which waits for it
+                end.set_exception(error)
+                return
+            if result == more:
+                begin(number + 1)
+            else:
+                end.set_result((number, result))
+
+        if self._stopping:
+            raise Parked
+        self._loop.call_soon_threadsafe(begin, first)
+        while True:
+            try:
+                return end.result(LOOK)
+            except TimeoutError:
+                if self._stopping:  # the loop may have ended under it; what is recorded goes on at the next start
+                    raise Parked from None
+            except StoreUnavailable as error:
+                raise StandsStill(error.message) from None
 
     def run_effect(self, run: Run, name: str, fn: Callable[[str], T]) -> T:
         kind = self._kinds.get(run.id, "")

@@ -85,6 +85,19 @@ class Run:
             return done
         return self._engine.run_tx(self, name, lambda ctx: fn(ctx, *args, **kwargs))
 
+    def tx_while(self, key: Callable[[int], str], first: int, more: Any, fn: Callable[[Context], Any]) -> tuple[int, Any]:
+        """`tx` steps key(first), key(first + 1), … as long as fn gives `more`: (number, result) of the last.
+
+        Each step is driven from the commit of the one before it, without this thread in between: for work in many short batches.
+        """
+        number = first
+        while (name := self._prefix + key(number)) in self._steps:
+            done = msgspec.json.decode(self._steps[name])
+            if done != more:
+                return number, done
+            number += 1
+        return self._engine.run_chain(self, lambda n: self._prefix + key(n), number, more, fn)
+
     def effect(self, key: str, fn: Callable[..., T], *args: Any, returns: type[T] | None = None) -> T:
         """Touch the world outside the store: fn(*args, token). At least once; the token is the same each time, so a repeat can be a no-op.
 

@@ -31,7 +31,7 @@ def carry_out(run: Run, stack_id: str, operation_id: str, doing: str) -> None:
     """Batch after batch until the stack has arrived. doing: the operation's kind, for the steps' names."""
     number = 0
     while True:
-        said = run.tx(f"{doing}-{number}", advance, stack_id, operation_id)
+        number, said = run.tx_while(lambda n: f"{doing}-{n}", number, "more", lambda ctx: advance(ctx, stack_id, operation_id))
         if said == "done":
             return
         if said == "prepare":

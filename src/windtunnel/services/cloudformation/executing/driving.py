@@ -1,6 +1,6 @@
 """Driving an operation: a batch of ready resources, then what is looked at, then the next phase, until the stack has arrived.
 
-Invariants: a batch is one transaction of at most 32 resources or 5 ms; the stack's and the operation's records are read anew for each, so whoever
+Invariants: a batch is one transaction of at most 64 resources or 10 ms; the stack's and the operation's records are read anew for each, so whoever
 changed them meanwhile (a deletion, a cancellation) is heard; an operation that is not the stack's own any more does nothing.
 """
 
@@ -24,8 +24,8 @@ from windtunnel.services.cloudformation.executing.restoring import restore
 from windtunnel.services.cloudformation.executing.waiting import hear
 from windtunnel.services.cloudformation.model import Operation, Stack, StackResource
 
-MOST = 32
-SECONDS = 0.005
+MOST = 64
+SECONDS = 0.010
 STEPS = {"make": make, "restore": restore, "clean": remove, "clean-restored": remove, "unmake": remove}
 
 
