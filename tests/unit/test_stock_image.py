@@ -70,7 +70,7 @@ def test_every_launcher_runs_a_module_that_is_there() -> None:
     launchers = [p for p in root.rglob("*bin/*") if p.is_file() and b"windtunnel.guest." in p.read_bytes()]
     modules = [p.read_text().split("from windtunnel.guest.")[1].split(" ")[0] for p in launchers]
     assert len(launchers) >= 8
-    assert [m for m in modules if not (guest_layer.GUEST / f"{m}.py").is_file()] == []
+    assert [m for m in modules if not (guest_layer.GUEST / f"{m.replace('.', '/')}.py").is_file()] == []
 
 
 def test_the_key_follows_content_mode_and_links() -> None:

@@ -18,7 +18,7 @@ from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import AwsError
 from windtunnel.services.cloudtrail import destinations, digests
 from windtunnel.services.cloudtrail.kinds import GLOBAL
-from windtunnel.services.cloudtrail.notes import split
+from windtunnel.services.cloudtrail.notes import Note, split
 from windtunnel.services.cloudtrail.recorder import GLOBAL_REGION
 from windtunnel.services.cloudtrail.records import iso, record
 from windtunnel.services.cloudtrail.selecting import selected
@@ -125,7 +125,7 @@ def pack(ctx: Context, name: str, region: str) -> Packed | None:
     for seq, body in rows[:MAX_ROWS]:
         group = split(body)
         for note in group.notes:
-            if away and note.service not in GLOBAL:
+            if (away and note.service not in GLOBAL) or _after_the_end(trail, note):
                 continue
             made = record(note, group.who[note.who], ctx.scope.account, region)
             if selected(made, trail.basic, trail.advanced):
@@ -147,6 +147,13 @@ def pack(ctx: Context, name: str, region: str) -> Packed | None:
     times = [time for time, _ in records]
     logged = [(int(time * 1000), msgspec.json.encode(made).decode()) for time, made in records] if trail.log_group else []
     return Packed(upto, more, gzip.compress(text, 6, mtime=0), sha256, key, min(times), max(times), logged)
+
+
+def _after_the_end(trail: Trail, note: Note) -> bool:
+    """What was called after StopLogging is not the trail's, though its last run may see it before logging begins again. That call itself is."""
+    if trail.logging or trail.stopped is None:
+        return False
+    return note.time > trail.stopped and note.operation != "StopLogging"
 
 
 def put_file(ctx: Context, name: str, region: str, packed: Packed, blob: BlobRef | None) -> str:
