@@ -10,7 +10,7 @@ from windtunnel.kernel.registry import reads, writes
 from windtunnel.services.cloudformation import happening, shapes, starting
 from windtunnel.services.cloudformation.importing import refuse_existing
 from windtunnel.services.cloudformation.lookup import absent, arn_for_policies, find, on_stack, the_stack
-from windtunnel.services.cloudformation.model import ChangeSet, Operation, Options, Stack, Template, stack_arn
+from windtunnel.services.cloudformation.model import STACK_TYPE, ChangeSet, Operation, Options, Stack, Template, stack_arn
 from windtunnel.services.cloudformation.operations.stacks import (
     GIVEN,
     NO_TRIGGERS,
@@ -27,6 +27,10 @@ from windtunnel.services.cloudformation.previewing import previewed
 from windtunnel.services.cloudformation.submitting import Submission, invalid, submit, text_of
 
 NOTHING = "The submitted information didn't contain changes. Submit different information to create a change set."
+NOT_WITHIN = (
+    "[WARN] Windtunnel plans no nested stacks: what would change within {names} is not listed. They are created or updated, each as a whole,"
+    " when the change set is executed."
+)
 LIMIT = 100
 PAGE = 100
 
@@ -165,8 +169,7 @@ def create_change_set(
     if not first:
         starting.check_updatable(ctx, stack)
     check_types(submission, resource_types)
-    if include_nested_stacks and "AWS::CloudFormation::Stack" in submission.types.values():
-        raise not_built("cloudformation", "CreateChangeSet", "IncludeNestedStacks for a template that has nested stacks")
+    nested = [name for name, kind in submission.types.items() if kind == STACK_TYPE]
     starting.check_role(ctx, role_arn, stack.arn(ctx.scope))
     nothing = not first and starting.unchanged(ctx, stack, submission, wanted)
     nothing = nothing and (notification_arns is None or notification_arns == stack.notification_arns)
@@ -180,7 +183,7 @@ def create_change_set(
         created=ctx.now,
         status="FAILED" if failed else "CREATE_COMPLETE",
         execution="UNAVAILABLE" if failed else "AVAILABLE",
-        reason=failed,
+        reason=failed or (NOT_WITHIN.format(names=starting_list(nested)) if include_nested_stacks and nested else ""),
         description=description,
         version=version,
         first=first,
@@ -193,7 +196,7 @@ def create_change_set(
         capabilities=capabilities or [],
         notification_arns=notification_arns,
         on_failure=on_stack_failure,
-        nested=include_nested_stacks,
+        nested=include_nested_stacks and not nested,
         imports=import_existing_resources,
         token=client_token,
     )
