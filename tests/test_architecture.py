@@ -55,7 +55,7 @@ EDGES = {"wire/core.py", "jobs/engine.py", "events/pump.py", "helpers/worker.py"
 """The only places where whatever goes wrong is caught: a request's, a job's, a delivery's and a helper's end."""
 IN_THE_IMAGE = {"yaml"}
 """What the stock image has beside the standard library (python3-yaml): imported when it is needed, never by what every boot runs."""
-HANDS_OVER = {"store/writer.py"}
+HANDS_OVER = {"store/writer.py", "jobs/engine.py"}
 """Catches everything in order to give it to whoever waits."""
 
 
