@@ -99,6 +99,10 @@ def status(cloudformation: Any, name: str) -> str:
         return str(error.response["Error"]["Message"])
 
 
+def visible(sqs: Any, url: str) -> str:
+    return str(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])["Attributes"]["VisibilityTimeout"])
+
+
 def test_an_applications_life(cdk: Cdk) -> None:
     services = ("cloudformation", "sqs", "sns", "ssm", "events", "ecr")
     cloudformation, sqs, sns, ssm, events, ecr = (client(cdk.cloud, name) for name in services)
@@ -118,6 +122,8 @@ def test_an_applications_life(cdk: Cdk) -> None:
     [target] = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
     shown = sqs.get_queue_attributes(QueueUrl=outputs["QueueUrl"], AttributeNames=["All"])["Attributes"]
     assert (target["Arn"], shown["MessageRetentionPeriod"]) == (shown["QueueArn"], "600")
+    [inner] = [url for url in sqs.list_queues()["QueueUrls"] if "Deliveries" in url]
+    assert visible(sqs, inner) == "30", "the nested stack is deployed with its own asset"
     [topic] = sns.list_topics()["Topics"]
     sns.publish(TopicArn=topic["TopicArn"], Message="hello")
     received = sqs.receive_message(QueueUrl=outputs["QueueUrl"], WaitTimeSeconds=10)["Messages"]
@@ -129,10 +135,10 @@ def test_an_applications_life(cdk: Cdk) -> None:
     assert "(no changes)" in deploy(cdk)
     deploy(cdk, "-c", "color=red")
     shown = sqs.get_queue_attributes(QueueUrl=outputs["QueueUrl"], AttributeNames=["All"])["Attributes"]
-    assert shown["MessageRetentionPeriod"] == "1200"
+    assert (shown["MessageRetentionPeriod"], visible(sqs, inner)) == ("1200", "40")
     assert status(cloudformation, "Shop") == "UPDATE_COMPLETE"
 
     cdk("destroy", "Shop", "--force")
     assert status(cloudformation, "Shop") == "Stack with id Shop does not exist"
-    assert events.list_rules()["Rules"] == sns.list_topics()["Topics"] == []
+    assert events.list_rules()["Rules"] == sns.list_topics()["Topics"] == sqs.list_queues().get("QueueUrls", []) == []
     assert status(cloudformation, "CDKToolkit") == "CREATE_COMPLETE"
