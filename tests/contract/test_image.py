@@ -23,7 +23,7 @@ from windtunnel.compute.runc import RuncDriver
 
 pytestmark = pytest.mark.slow
 ENDPOINT_PORT = 4566
-USER_DATA = b"#!/bin/bash\necho ran >> /root/ran\necho to the console\nsystemctl enable --now nginx\n"
+USER_DATA = b"#!/bin/bash\necho ran >> /srv/ran\necho to the console\nsystemctl enable --now nginx\n"
 PATIENCE = 30.0
 
 
@@ -137,7 +137,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
 def test_it_is_ready_soon_with_the_agent_running_and_the_user_data_run(instance: Instance) -> None:
     assert "to the console" in instance.console()
     assert "[  OK  ] Started codedeploy-agent.service" in instance.console()
-    assert instance.out("cat /root/ran") == "ran"
+    assert instance.out("cat /srv/ran") == "ran"
     assert instance.out("cloud-init status --wait") == "status: done"
     assert instance.out("systemctl is-active nginx") == "active"
 
@@ -187,9 +187,9 @@ def test_a_service_that_notifies_is_active_when_it_is_ready(instance: Instance) 
     )
     instance.unit(
         "slow",
-        f'[Service]\nType=notify\nUser=ec2-user\nExecStart=/usr/bin/python3 -c "{program}"\nExecStartPost=+/usr/bin/touch /root/post',
+        f'[Service]\nType=notify\nUser=ec2-user\nExecStart=/usr/bin/python3 -c "{program}"\nExecStartPost=+/usr/bin/touch /srv/post',
     )
-    instance.out("systemctl start slow && test -e /tmp/ready && test -e /root/post && systemctl stop slow")
+    instance.out("systemctl start slow && test -e /tmp/ready && test -e /srv/post && systemctl stop slow")
 
 
 def test_a_stop_takes_the_children_along_and_nobody_is_left_a_zombie(instance: Instance) -> None:
@@ -305,7 +305,7 @@ def test_the_next_boot_has_its_files_and_services_and_does_not_run_the_user_data
     assert "[  OK  ] Started nginx.service" in instance.console()
     assert "to the console" not in instance.console()
     wait_until(lambda: instance.page() == (200, "kept\n"), "the page of the boot before")
-    assert instance.out("cat /root/ran") == "ran"
+    assert instance.out("cat /srv/ran") == "ran"
     assert instance.out("cloud-init status --wait") == "status: done"
 
 

@@ -66,8 +66,8 @@ def init(page: str, hook: str = HOOK) -> dict[str, Any]:
             "/etc/cfn/hooks.d/reload.conf": {"content": hook, "mode": "000400", "owner": "root", "group": "root"},
         },
         "commands": {
-            "02_second": {"command": "echo second >> /root/order", "cwd": "/root"},
-            "01_first": {"command": "echo first $WHO >> /root/order", "env": {"WHO": "me"}, "test": "test ! -e /root/order"},
+            "02_second": {"command": "echo second >> /srv/order", "cwd": "/srv"},
+            "01_first": {"command": "echo first $WHO >> /srv/order", "env": {"WHO": "me"}, "test": "test ! -e /srv/order"},
         },
         "services": {
             "systemd": {
@@ -205,7 +205,7 @@ def test_user_data_configures_the_instance_and_signals_it(both: tuple[Cloud, Ins
     )
     assert cloud.authorizations == {"CFN_V1 " + base64.b64encode(b'{"instanceId": "i-0123456789abcdef0"}').decode() + ":c2ln"}
     assert (instance.page(), instance.page("/static/logo.txt"), instance.page("/name")) == ("one\n", "logo", "mustache")
-    assert instance.sh("cat /root/order; stat -c '%G %a' /var/www/html/index.html; id -u deployer; id -nG deployer")[1].splitlines() == [
+    assert instance.sh("cat /srv/order; stat -c '%G %a' /var/www/html/index.html; id -u deployer; id -nG deployer")[1].splitlines() == [
         "first me", "second", "web 644", "4001", "deployer web",
     ]  # fmt: skip
     assert "[INFO] Started nginx successfully" in log and "[INFO] Command 01_first succeeded" in log
@@ -230,7 +230,7 @@ def test_hup_reloads_what_an_update_of_the_stack_changes(both: tuple[Cloud, Inst
     cloud.metadata = init("two\n")
     wait_until(lambda: instance.page() == "two\n", lambda: instance.sh("cat /var/log/cfn-hup.log /var/log/cfn-init.log")[1])
     assert instance.sh("cat /var/www/html/index.html.bak") == (0, "one\n")
-    assert instance.sh("cat /root/order")[1].splitlines() == ["first me", "second", "second"], "the first's test does not pass any more"
+    assert instance.sh("cat /srv/order")[1].splitlines() == ["first me", "second", "second"], "the first's test does not pass any more"
     wait_until(lambda: "Action for reload completed" in log_of(instance), lambda: log_of(instance))
     before = instance.sh("systemctl show -p MainPID --value cfn-hup")[1]
     cloud.metadata = init("three\n", "# changed\n" + HOOK)
@@ -249,12 +249,12 @@ def test_what_cannot_be_done_fails_by_name_and_is_signalled(both: tuple[Cloud, I
     cloud, instance = both
     before = len(cloud.signals)
     cloud.metadata = {
-        "AWS::CloudFormation::Init": {"config": {"packages": {"yum": {"no-such-package": []}}, "files": {"/root/never": {"content": "x"}}}}
+        "AWS::CloudFormation::Init": {"config": {"packages": {"yum": {"no-such-package": []}}, "files": {"/srv/never": {"content": "x"}}}}
     }
     code, said = instance.sh("cfn-init -s web -r Web; cfn-signal -e $? --stack web --resource Web --region eu-west-1")
     assert code == 0 and "no-such-package" in said
     assert [signal["Status"] for signal in cloud.signals[before:]] == ["FAILURE"]
-    assert instance.sh("test -e /root/never")[0] == 1
+    assert instance.sh("test -e /srv/never")[0] == 1
     cloud.metadata = {
         "AWS::CloudFormation::Init": {"config": {"packages": {"yum": {"tree": []}}, "commands": {"1": {"command": "tree --version"}}}}
     }

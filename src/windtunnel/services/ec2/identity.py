@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, NamedTuple
 
+from windtunnel.kernel.certificates import self_signed
 from windtunnel.kernel.principal import Principal
 from windtunnel.kernel.records import Record, RecordScope, Tx
 from windtunnel.services.ec2.model import Instance
@@ -45,29 +45,8 @@ class Caller(NamedTuple):
 
 def made(sealer: Any, now: float) -> IdentitySigner:
     """A new signer. Slow (a key is made): in a thread."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import rsa
-    from cryptography.x509.oid import NameOID
-
-    key = rsa.generate_private_key(65537, BITS)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ec2.amazonaws.com")])
-    since = datetime.fromtimestamp(now, UTC) - timedelta(hours=1)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(since)
-        .not_valid_after(since + timedelta(days=3650))
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return IdentitySigner(
-        key_sealed=base64.b64encode(sealer.seal(private, _PURPOSE)).decode(),
-        certificate=certificate.public_bytes(serialization.Encoding.PEM).decode(),
-    )
+    own = self_signed("ec2.amazonaws.com", BITS, now)
+    return IdentitySigner(key_sealed=base64.b64encode(sealer.seal(own.private, _PURPOSE)).decode(), certificate=own.pem)
 
 
 def signature(sealer: Any, signer: IdentitySigner, document: bytes, kind: str) -> str:

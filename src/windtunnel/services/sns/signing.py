@@ -7,12 +7,12 @@ a restart. Messages to queues are signed with a shorter key than those to HTTP e
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from threading import Lock
 from typing import Any, ClassVar, Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
+from windtunnel.kernel.certificates import self_signed
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.records import Record, RecordScope, Tx
 
@@ -78,30 +78,14 @@ def keep(ctx: Context, made: list[dict[str, str]] | None) -> None:
 
 
 def _made(ctx: Context, use: Use) -> dict[str, str]:
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import rsa
-    from cryptography.x509.oid import NameOID
+    from cryptography.hazmat.primitives.hashes import SHA256
 
-    key = rsa.generate_private_key(65537, BITS[use])
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sns.amazonaws.com")])
-    now = datetime.fromtimestamp(ctx.now, UTC) - timedelta(hours=1)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now)
-        .not_valid_after(now + timedelta(days=3650))
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    own = self_signed("sns.amazonaws.com", BITS[use], ctx.now)
     return {
         "use": use,
-        "id": certificate.fingerprint(hashes.SHA256()).hex()[:32],
-        "key_sealed": b64encode(ctx.cloud.part("sealer").seal(private, _PURPOSE)).decode(),
-        "certificate": certificate.public_bytes(serialization.Encoding.PEM).decode(),
+        "id": own.certificate.fingerprint(SHA256()).hex()[:32],
+        "key_sealed": b64encode(ctx.cloud.part("sealer").seal(own.private, _PURPOSE)).decode(),
+        "certificate": own.pem,
     }
 
 

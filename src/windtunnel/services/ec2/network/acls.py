@@ -15,9 +15,7 @@ from windtunnel.services.ec2.network.common import (
     Shape,
     describes,
     every,
-    fingerprint,
-    given_tags,
-    made_before,
+    made_in_vpc,
     need,
     new_id,
     on,
@@ -99,17 +97,7 @@ def create_network_acl(
     dry_run: bool = False,
 ) -> Reply:
     """It lets nothing pass until entries say so."""
-    request = {"VpcId": vpc_id, "TagSpecifications": tag_specifications}
-    acl = made_before(ctx, NetworkAcl, client_token, request)
-    if acl is None:
-        the(ctx, Vpc, vpc_id)
-        tags = given_tags(ctx, tag_specifications, NetworkAcl)
-        dry(dry_run)
-        ensure(ctx)
-        acl = NetworkAcl(
-            id=new_id(ctx, NetworkAcl), vpc_id=vpc_id, tags=tags, client_token=client_token or "", fingerprint=fingerprint(request)
-        )
-        ctx.tx.put(acl)
+    acl = made_in_vpc(ctx, NetworkAcl, vpc_id, client_token, tag_specifications, dry_run)
     return {"NetworkAcl": acl_shape(ctx, acl), "ClientToken": client_token or ""}
 
 

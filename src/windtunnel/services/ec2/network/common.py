@@ -18,8 +18,8 @@ from windtunnel.kernel.tags import by_stack, users_pairs
 from windtunnel.services.ec2.filters import Values, chosen
 from windtunnel.services.ec2.instances import dry, on_everything
 from windtunnel.services.ec2.model import checked_tags, tag_key, tag_list
-from windtunnel.services.ec2.network.defaults import stored, virtual
-from windtunnel.services.ec2.network.model import Resource
+from windtunnel.services.ec2.network.defaults import ensure, stored, virtual
+from windtunnel.services.ec2.network.model import Resource, Vpc
 from windtunnel.wire.naming import xform
 
 R = TypeVar("R", bound=Resource)
@@ -104,6 +104,24 @@ def made_before(ctx: Context, kind: type[R], token: str | None, request: Mapping
             "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).",
         )
     return earlier[0] if earlier else None
+
+
+def made_in_vpc(
+    ctx: Context, kind: type[R], vpc_id: str, client_token: str | None, specifications: list[dict[str, Any]] | None, dry_run: bool
+) -> R:
+    """A new thing of a VPC that is told nothing but its VPC, its tags and a client token; the same one for the same token."""
+    request = {"VpcId": vpc_id, "TagSpecifications": specifications}
+    made = made_before(ctx, kind, client_token, request)
+    if made is not None:
+        return made
+    the(ctx, Vpc, vpc_id)
+    tags = given_tags(ctx, specifications, kind)
+    dry(dry_run)
+    ensure(ctx)
+    build: Callable[..., R] = kind
+    made = build(id=new_id(ctx, kind), vpc_id=vpc_id, tags=tags, client_token=client_token or "", fingerprint=fingerprint(request))
+    ctx.tx.put(made)
+    return made
 
 
 def by_token(record: Resource) -> list[str]:

@@ -15,9 +15,8 @@ from windtunnel.services.ec2.network.common import (
     by_token,
     describes,
     every,
-    fingerprint,
     given_tags,
-    made_before,
+    made_in_vpc,
     new_id,
     on,
     tagged,
@@ -174,17 +173,7 @@ def create_egress_only_internet_gateway(
     tag_specifications: list[dict[str, Any]] | None = None,
     dry_run: bool = False,
 ) -> Reply:
-    request = {"VpcId": vpc_id, "TagSpecifications": tag_specifications}
-    gateway = made_before(ctx, EgressOnlyGateway, client_token, request)
-    if gateway is None:
-        the(ctx, Vpc, vpc_id)
-        tags = given_tags(ctx, tag_specifications, EgressOnlyGateway)
-        dry(dry_run)
-        ensure(ctx)
-        gateway = EgressOnlyGateway(
-            id=new_id(ctx, EgressOnlyGateway), vpc_id=vpc_id, tags=tags, client_token=client_token or "", fingerprint=fingerprint(request)
-        )
-        ctx.tx.put(gateway)
+    gateway = made_in_vpc(ctx, EgressOnlyGateway, vpc_id, client_token, tag_specifications, dry_run)
     return {"EgressOnlyInternetGateway": egress_shape(ctx, gateway), "ClientToken": client_token or ""}
 
 

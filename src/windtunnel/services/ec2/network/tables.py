@@ -15,9 +15,7 @@ from windtunnel.services.ec2.network.common import (
     Shape,
     describes,
     every,
-    fingerprint,
-    given_tags,
-    made_before,
+    made_in_vpc,
     need,
     new_id,
     on,
@@ -131,17 +129,7 @@ def create_route_table(
     tag_specifications: list[dict[str, Any]] | None = None,
     dry_run: bool = False,
 ) -> Reply:
-    request = {"VpcId": vpc_id, "TagSpecifications": tag_specifications}
-    table = made_before(ctx, RouteTable, client_token, request)
-    if table is None:
-        the(ctx, Vpc, vpc_id)
-        tags = given_tags(ctx, tag_specifications, RouteTable)
-        dry(dry_run)
-        ensure(ctx)
-        table = RouteTable(
-            id=new_id(ctx, RouteTable), vpc_id=vpc_id, tags=tags, client_token=client_token or "", fingerprint=fingerprint(request)
-        )
-        ctx.tx.put(table)
+    table = made_in_vpc(ctx, RouteTable, vpc_id, client_token, tag_specifications, dry_run)
     return {"RouteTable": table_shape(ctx, table), "ClientToken": client_token or ""}
 
 
