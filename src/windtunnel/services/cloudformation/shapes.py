@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from windtunnel.kernel.scope import Scope
-from windtunnel.services.cloudformation.model import STACK_TYPE, Stack, StackEvent, StackResource, Value, stack_arn
+from windtunnel.services.cloudformation.model import Stack, StackEvent, StackResource, Value, stack_arn
 
 NOT_CHECKED = "NOT_CHECKED"
 
@@ -129,6 +129,3 @@ def detail(scope: Scope, of: Stack, found: StackResource) -> dict[str, Any]:
     metadata = found.now.metadata if found.now is not None else {}
     shown = resource(scope, of, found, "LastUpdatedTimestamp") | {"StackId": of.arn(scope), "StackName": of.name}
     return shown | {"Metadata": json.dumps(metadata, separators=(",", ":"))}
-
-
-__all__ = ["STACK_TYPE"]

@@ -16,12 +16,13 @@ from windtunnel.kernel.errors import AwsError
 from windtunnel.provision.registry import Created, Failed
 from windtunnel.services.cloudformation import happening
 from windtunnel.services.cloudformation.executing.finishing import turn
-from windtunnel.services.cloudformation.executing.handling import acting, as_resource, handler_of
+from windtunnel.services.cloudformation.executing.handling import acting, as_resource, handler_of, stated, wanted
 from windtunnel.services.cloudformation.executing.live import LIVE, Live
 from windtunnel.services.cloudformation.executing.making import complete, fail, fail_because, keep_ref, make
 from windtunnel.services.cloudformation.executing.removing import could_not, remove, removed
 from windtunnel.services.cloudformation.executing.restoring import restore
-from windtunnel.services.cloudformation.executing.waiting import hear
+from windtunnel.services.cloudformation.executing.waiting import hear, signals_of
+from windtunnel.services.cloudformation.language.errors import TemplateError
 from windtunnel.services.cloudformation.model import Operation, Stack, StackResource
 
 MOST = 64
@@ -203,8 +204,6 @@ def look(ctx: Context, stack_id: str, operation_id: str) -> str | None:
 
 
 def _would_change(ctx: Context, live: Live, resource: StackResource) -> bool:
-    from windtunnel.services.cloudformation.executing.waiting import signals_of
-
     if resource.going.endswith("-signals"):
         return ctx.now >= resource.deadline or any(not signal.seen for signal in signals_of(ctx, resource))
     state = resource.leftovers[0] if resource.going == "delete-left" else resource.now
@@ -221,9 +220,6 @@ def _would_change(ctx: Context, live: Live, resource: StackResource) -> bool:
 
 def prepare(ctx: Context, operation_id: str) -> None:
     """On a snapshot, in a thread: the slow work of handlers whose turn it is. What goes wrong is said when the turn comes."""
-    from windtunnel.services.cloudformation.executing.handling import stated, wanted
-    from windtunnel.services.cloudformation.language.errors import TemplateError
-
     live = LIVE.peek(operation_id)
     if live is None:
         return
@@ -242,6 +238,3 @@ def prepare(ctx: Context, operation_id: str) -> None:
             live.prepared[logical] = handler.prepare(actor, said.given, asked)
         except (AwsError, Failed, TemplateError) as error:
             live.prepared[logical] = error
-
-
-__all__ = ["advance", "happening", "look", "prepare"]

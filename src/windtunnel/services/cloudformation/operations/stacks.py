@@ -8,12 +8,12 @@ from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import writes
 from windtunnel.kernel.scope import Arn
-from windtunnel.services.cloudformation import policies, starting
+from windtunnel.services.cloudformation import happening, policies, starting
+from windtunnel.services.cloudformation.executing.outputs import exports_in_use
 from windtunnel.services.cloudformation.lookup import find, on_stack, the_stack
 from windtunnel.services.cloudformation.model import (
     STACK_NAME,
     ChangeSet,
-    Export,
     Options,
     Stack,
     StackResource,
@@ -324,12 +324,11 @@ def delete_stack(
     unknown = [name for name in retain_resources or [] if ctx.tx.get(StackResource, f"{stack.id}/{name}") is None]
     if unknown:
         raise invalid(f"Resources to retain {starting_list(unknown)} do not exist in stack {stack.name}.")
-    in_use = _exports_in_use(ctx, stack.id)
+    in_use = exports_in_use(ctx, stack.id)
     if in_use:
-        from windtunnel.services.cloudformation import happening
-
-        happening.of_stack(ctx, stack, None, "DELETE_FAILED", in_use) if stack.status != "DELETE_FAILED" else None
-        ctx.tx.put(stack)
+        if stack.status != "DELETE_FAILED":
+            happening.of_stack(ctx, stack, None, "DELETE_FAILED", in_use)
+            ctx.tx.put(stack)
         return {}
     starting.check_role(ctx, role_arn, stack.arn(ctx.scope))
     for change_set in ctx.tx.scan(ChangeSet, prefix=f"{stack.id}/"):
@@ -351,12 +350,6 @@ def delete_stack(
         role_arn=role_arn or stack.role_arn,
     )
     return {}
-
-
-def _exports_in_use(ctx: Context, stack_id: str) -> str:
-    from windtunnel.services.cloudformation.executing.outputs import exports_in_use
-
-    return exports_in_use(ctx, stack_id) if ctx.tx.find(Export, "stack", stack_id, limit=1) else ""
 
 
 @writes(
