@@ -280,9 +280,14 @@ def _list(each: Convert, pair: tuple[str, str] | None, service: str, operation: 
     return convert
 
 
+def _is_tag(item: Any) -> bool:
+    """Whether it is CloudFormation's Key and Value, and may become an entry of a map."""
+    return isinstance(item, Mapping) and {*item} <= {"Key", "Value"} and isinstance(item.get("Key"), str)
+
+
 def _map(each: Convert, service: str, operation: str, path: str) -> Convert:
     def convert(value: Any) -> Any:
-        if isinstance(value, list) and all(isinstance(item, Mapping) and {*item} <= {"Key", "Value"} for item in value):
+        if isinstance(value, list) and all(map(_is_tag, value)):
             return {item["Key"]: each(item.get("Value", "")) for item in value}
         if not isinstance(value, Mapping):
             raise _wrong(service, operation, path, "a map", value)
@@ -378,7 +383,7 @@ def _value_of(place: Place, value: Any, at: str, rename: Mapping[str, str]) -> A
     if (
         place.kinds == ("object",) and isinstance(value, list) and all(isinstance(one, Mapping) for one in value)
     ):  # tags, which the schema has as a map
-        return {tag["Key"]: tag.get("Value", "") for tag in map(_tag, value)}
+        return {tag["Key"]: tag.get("Value", "") for tag in map(_tag, value) if isinstance(tag["Key"], str)}
     return value
 
 

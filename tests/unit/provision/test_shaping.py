@@ -155,6 +155,17 @@ CALLS = {
 }
 
 
+@pytest.mark.parametrize("tags", [[{}], [{"Key": []}], [{"Value": "x"}], [{"Key": "a"}, {"Key": 1}]])
+def test_tags_without_a_key_are_refused(tags: list[dict[str, Any]]) -> None:
+    with pytest.raises(AwsError):
+        arguments("sqs", "CreateQueue", {"QueueName": "q", "Tags": tags}, rest="Attributes")
+
+
+def test_a_reply_that_is_no_tag_where_tags_may_stand_is_left_out() -> None:
+    found = schema("AWS::CodeBuild::Project")
+    assert found is not None and properties(found, {"Artifacts": [{"KEY": []}]}) == {"Artifacts": {}}
+
+
 @settings(max_examples=60, deadline=None)
 @given_by(st.data())
 def test_whatever_is_given_the_answer_is_arguments_or_awss_error(data: st.DataObject) -> None:
