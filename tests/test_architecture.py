@@ -186,6 +186,25 @@ def test_what_undoes_for_any_reason_raises_again() -> None:
     assert found == []
 
 
+def makes_a_decoder(call: ast.Call) -> bool:
+    """Whether a call has msgspec learn a type (see kernel/typed.py)."""
+    name = ast.unparse(call.func)
+    if name.endswith(("json.Decoder", "msgpack.Decoder")):
+        return bool(call.args) or any(keyword.arg == "type" for keyword in call.keywords)
+    return name == "msgspec.convert" or (name.endswith((".json.decode", ".msgpack.decode")) and any(k.arg == "type" for k in call.keywords))
+
+
+def test_types_are_learned_one_at_a_time() -> None:
+    found = [
+        f"{path.relative_to(SOURCE)}:{node.lineno}"
+        for path in MODULES
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and makes_a_decoder(node)
+        if path.relative_to(SOURCE).as_posix() != "kernel/typed.py"
+    ]
+    assert found == []
+
+
 def test_each_module_says_why_it_exists() -> None:
     assert [str(path.relative_to(SOURCE)) for path in MODULES if not ast.get_docstring(tree(path))] == []
 

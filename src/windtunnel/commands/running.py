@@ -9,6 +9,8 @@ from typing import IO
 
 import msgspec
 
+from windtunnel.kernel.typed import from_json
+
 
 class RunFile(msgspec.Struct):
     """`run.json` in the data directory, there while a cloud answers."""
@@ -39,7 +41,7 @@ class Credentials(msgspec.Struct):
 def run_file(data: Path) -> RunFile | None:
     """The running cloud of this directory; None when there is none (a file left by kill -9 is seen through by the lock)."""
     try:
-        found = msgspec.json.decode((data / "run.json").read_bytes(), type=RunFile)
+        found = from_json((data / "run.json").read_bytes(), RunFile)
     except (FileNotFoundError, msgspec.DecodeError):
         return None
     held = try_lock(data)
@@ -51,7 +53,7 @@ def run_file(data: Path) -> RunFile | None:
 
 def credentials(data: Path) -> Credentials | None:
     try:
-        return msgspec.json.decode((data / "credentials.json").read_bytes(), type=Credentials)
+        return from_json((data / "credentials.json").read_bytes(), Credentials)
     except FileNotFoundError:
         return None
 

@@ -8,9 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-import msgspec
-
 from windtunnel.kernel.trail import TrailLine
+from windtunnel.kernel.typed import from_json
 
 COLUMNS = "d.body"
 
@@ -47,4 +46,4 @@ def _find(db: sqlite3.Connection, index: str, value: str) -> list[TrailLine]:
         f"SELECT {COLUMNS} FROM idx i JOIN doc d ON d.kind=i.kind AND d.key=i.key WHERE i.kind=? AND i.name=? AND i.value=?",
         (TrailLine.KIND, index, "//" + value),
     )
-    return [msgspec.json.decode(body, type=TrailLine) for (body,) in rows]
+    return [from_json(body, TrailLine) for (body,) in rows]

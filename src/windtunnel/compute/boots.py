@@ -29,6 +29,7 @@ import msgspec
 from windtunnel.compute.driver import Exited, Handle
 from windtunnel.compute.shim.linux import is_alive
 from windtunnel.compute.shim.supervisor import write_whole
+from windtunnel.kernel.typed import convert
 
 
 class Boot:
@@ -55,13 +56,13 @@ class Boot:
         if state is None or state.pop("phase") != "started":
             return None
         try:
-            return msgspec.convert(state, Handle)
+            return convert(state, Handle)
         except msgspec.ValidationError:
             return None  # the machine went down while it was written
 
     def exited(self) -> Exited | None:
         record = _read(self.path / "exit.json")
-        return None if record is None else msgspec.convert(record, Exited)
+        return None if record is None else convert(record, Exited)
 
     def record_lost(self, reason: str) -> None:
         """For a boot that ended without a record."""

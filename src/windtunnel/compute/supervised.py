@@ -507,11 +507,14 @@ def _asked_to_end(handle: Handle, shim: int, grace: float) -> bool:
 
 
 def _hears(handle: Handle, number: signal.Signals) -> bool:
-    """Whether the guest's first process has a handler for the signal."""
+    """Whether the guest's first process has a handler for the signal. What runc has not yet made the guest (its name is `runc:[2:INIT]`
+    until exec) catches every signal, as each Go program does, and tells the guest of none."""
     try:
         status = Path(f"/proc/{handle.pid}/status").read_text()
     except OSError:
         return True  # it has ended
+    if status.startswith("Name:\trunc:["):
+        return False
     caught = next((line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:")), "0")
     return bool(int(caught, 16) >> number - 1 & 1)
 

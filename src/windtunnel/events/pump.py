@@ -23,6 +23,7 @@ from windtunnel.kernel.context import Context, Event
 from windtunnel.kernel.principal import Principal
 from windtunnel.kernel.registry import LISTENERS
 from windtunnel.kernel.scope import Scope
+from windtunnel.kernel.typed import from_json
 from windtunnel.store.sqlite import SqliteTx
 from windtunnel.store.writer import Writer
 
@@ -96,7 +97,7 @@ class Pump:
         last = 0
         for seq, body in rows:
             last = seq
-            self._fan_out(tx, msgspec.json.decode(body, type=Event))
+            self._fan_out(tx, from_json(body, Event))
             if time.monotonic() > deadline:
                 break
         tx.connection.execute("DELETE FROM outbox WHERE seq<=?", (last,))

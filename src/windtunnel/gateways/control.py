@@ -22,6 +22,7 @@ from windtunnel.kernel.principal import Credential, Principal
 from windtunnel.kernel.records import Tx
 from windtunnel.kernel.registry import CONTROLS, Control
 from windtunnel.kernel.scope import Scope
+from windtunnel.kernel.typed import from_json
 from windtunnel.wire.autherrors import refused
 from windtunnel.wire.sigv4 import check_body, read_signature, verify
 
@@ -64,7 +65,7 @@ class ControlGateway:
         body = await _body(receive)
         principal = self._authenticate(scope, body)
         try:
-            arguments = msgspec.json.decode(body or b"{}", type=dict[str, Any])
+            arguments = from_json(body or b"{}", dict[str, Any])
         except (msgspec.DecodeError, msgspec.ValidationError):
             raise AwsError("ValidationError", "The body is not a JSON object.") from None
         return await self._run(control, principal, arguments)

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from windtunnel.kernel.typed import from_json
+
 
 class Service(NamedTuple):
     """actions: lower-case name -> its own spelling. keys: lower-case condition keys; those that end in `*` take a name of one's own."""
@@ -98,7 +100,7 @@ def services() -> dict[str, Service]:
     """By the prefix of their actions."""
     found: dict[str, Service] = {}
     for line in (files(__package__) / "reference.jsonl").read_bytes().splitlines():
-        read = msgspec.json.decode(line, type=_Line)
+        read = from_json(line, _Line)
         actions = {name.lower(): name for name in read.actions.split()}
         found[read.service] = Service(actions, frozenset(read.keys.lower().split()))
     return found

@@ -14,6 +14,7 @@ import msgspec
 from windtunnel.kernel.cloud import Cloud
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.scope import Scope
+from windtunnel.kernel.typed import from_json
 
 if TYPE_CHECKING:
     from windtunnel.jobs.engine import Engine
@@ -108,7 +109,7 @@ class Run:
             if returns is None:
                 plain: T = msgspec.json.decode(self._steps[name])
                 return plain
-            return msgspec.json.decode(self._steps[name], type=returns)
+            return from_json(self._steps[name], returns)
         return self._engine.run_effect(self, name, lambda token: fn(*args, token))
 
     @property

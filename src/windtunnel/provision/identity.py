@@ -12,6 +12,7 @@ import msgspec
 
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import AwsError
+from windtunnel.kernel.typed import from_json
 from windtunnel.provision.registry import Failed, Properties, Resource, ResourceType
 from windtunnel.provision.schemas import TypeSchema
 
@@ -79,7 +80,7 @@ def parse(schema: TypeSchema, text: str) -> dict[str, str] | None:
     names = schema.identifier
     if text[:1] == "{":
         try:
-            given = msgspec.json.decode(text, type=dict[str, str])
+            given = from_json(text, dict[str, str])
         except msgspec.DecodeError:
             return None
         plain = {name.removeprefix("/properties/"): value for name, value in given.items()}

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from windtunnel.kernel.typed import from_json
 from windtunnel.provision.compiling import Check, Compiler
 
 KEPT_TYPES = 256
@@ -106,7 +107,7 @@ def known(type_name: str) -> bool:
 
 def all_types() -> list[str]:
     """Every type that AWS has, by name."""
-    return sorted(msgspec.json.decode(_index(), type=dict[str, str]))
+    return sorted(from_json(_index(), dict[str, str]))
 
 
 @lru_cache(maxsize=KEPT_TYPES)
@@ -148,7 +149,7 @@ def _path(type_name: str) -> Path | None:
 
 def _document(type_name: str) -> dict[str, Any] | None:
     path = _path(type_name)
-    return msgspec.json.decode(path.read_bytes(), type=dict[str, Any]) if path is not None else None
+    return from_json(path.read_bytes(), dict[str, Any]) if path is not None else None
 
 
 def compile_schema(document: dict[str, Any]) -> TypeSchema:

@@ -5,7 +5,9 @@ SQLite's own way is a checkpoint inside the COMMIT that passes 1,000 frames: who
 meanwhile, such a pass never meets the end of the log, and only then SQLite begins the log anew: so from `LIMIT` on a pass runs
 between two groups, after the first was answered. Little is left for it to do.
 
-Invariants: passes are PASSIVE, so that nobody's transaction waits for one or fails by one; one runs at a time; a pass that fails
+Invariants: passes are PASSIVE, so that nobody's transaction waits for one or fails by one; one runs at a time, and none is begun
+because of a commit that an earlier one has seen (SQLite before 3.51.3 may lose what is committed when a second pass follows a complete
+one and the log begins anew meanwhile: its "WAL-reset bug"); a pass that fails
 costs nothing but the log's growth, because what was committed is in the log, fsynced, until a later pass succeeds; the log's file is
 not shortened (but for what long readers made of it), so that commits overwrite it, and their fsync has no metadata to write.
 """
@@ -40,6 +42,7 @@ class Checkpointer:
         self._log = path.with_name(path.name + "-wal")
         self._connect = connect
         self._pass = threading.Lock()
+        self._asked = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._db: sqlite3.Connection | None = None
         self._round = b""
@@ -51,11 +54,18 @@ class Checkpointer:
         if not self._reached():
             return False
         if self._due >= LIMIT:
-            return not self._pass.locked()
+            return not self._asked
         self._due += STEP
-        if not self._pass.locked():
-            self._thread.submit(self._run)
+        if not self._asked:
+            self._asked = True
+            self._thread.submit(self._beside)
         return False
+
+    def _beside(self) -> None:
+        try:
+            self._run()
+        finally:
+            self._asked = False
 
     def finish(self) -> None:
         """Put what is left into the database file, so that the next transaction begins the log anew, unless a reader needs it as it is."""

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from windtunnel.kernel.records import Record
+from windtunnel.kernel.typed import from_json
 from windtunnel.store import logs
 
 log = logging.getLogger("windtunnel.store")
@@ -118,7 +119,7 @@ def _classes(base: type[Record]) -> Iterator[type[Record]]:
 
 def recorded_shapes(db: sqlite3.Connection) -> Shapes:
     row = db.execute("SELECT value FROM meta WHERE name='kinds'").fetchone()
-    return {} if row is None else msgspec.json.decode(row[0], type=Shapes)
+    return {} if row is None else from_json(row[0], Shapes)
 
 
 def settle(db: sqlite3.Connection, path: Path, decode: Callable[[type[Record], int, bytes], Record]) -> list[str]:

@@ -11,12 +11,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from windtunnel.kernel.errors import AwsError, StoreUnavailable
 from windtunnel.kernel.records import Conflict, LogChunk, Record
+from windtunnel.kernel.typed import convert, decoder
 from windtunnel.store import audit, checkpoints, logs, opening
 from windtunnel.store.opening import index_rows
 from windtunnel.store.queues import QUEUE_SCHEMA, SqliteQueues
@@ -49,7 +50,6 @@ _UPSERT = (
     "INSERT INTO doc VALUES (?,?,1,?,?) ON CONFLICT (kind, key) DO UPDATE SET version=version+1, schema=excluded.schema, body=excluded.body"
 )
 _encoders = msgspec.json.Encoder()
-_decoders: dict[type[Record], msgspec.json.Decoder[Any]] = {}
 
 
 def decode(kind: type[R], schema: int, body: bytes) -> R:
@@ -60,12 +60,8 @@ def decode(kind: type[R], schema: int, body: bytes) -> R:
         raw = msgspec.json.decode(body)
         for n in range(schema, kind.SCHEMA):
             raw = kind.MIGRATIONS[n](raw)
-        return msgspec.convert(raw, kind)
-    decoder = _decoders.get(kind)
-    if decoder is None:
-        decoder = _decoders[kind] = msgspec.json.Decoder(kind)
-    record: R = decoder.decode(body)
-    return record
+        return convert(raw, kind)
+    return decoder(kind).decode(body)
 
 
 class SqliteTx:

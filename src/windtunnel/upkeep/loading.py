@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from windtunnel.kernel.typed import from_json
 from windtunnel.upkeep.layout import DATABASE, SHARED, Refused
 from windtunnel.upkeep.snapshots import MANIFEST, Manifest, copy_database, the_snapshot, write_whole
 from windtunnel.upkeep.trees import copy_file, fsync_directory, settle, share
@@ -83,6 +84,6 @@ def finish(data: Path) -> bool:
 
 def _order(data: Path) -> Order | None:
     try:
-        return msgspec.json.decode((data / ORDER).read_bytes(), type=Order)
+        return from_json((data / ORDER).read_bytes(), Order)
     except FileNotFoundError:
         return None

@@ -21,6 +21,7 @@ from pathlib import Path
 import msgspec
 
 from windtunnel import __version__
+from windtunnel.kernel.typed import from_json
 from windtunnel.store.opening import SCHEMA_VERSION, known_version
 from windtunnel.store.references import referenced
 from windtunnel.upkeep.layout import DATABASE, SHARED, Refused, others, reading, unshared
@@ -58,7 +59,7 @@ def found(root: Path) -> list[Manifest]:
 
 def read_manifest(home: Path) -> Manifest | None:
     try:
-        return msgspec.json.decode((home / MANIFEST).read_bytes(), type=Manifest)
+        return from_json((home / MANIFEST).read_bytes(), Manifest)
     except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
         return None
 

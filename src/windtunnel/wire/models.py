@@ -20,6 +20,8 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
+from windtunnel.kernel.typed import convert, from_json
+
 OWN_MODELS = Path(__file__).with_name("own_models")
 _METADATA_HEAD = 8192  # bytes of inflated text in which every model's metadata ends
 
@@ -204,8 +206,8 @@ class ServiceModel:
     """One service's model under botocore's directory name (`codedeploy`, `ec2`, `stepfunctions`, …)."""
 
     def __init__(self, name: str, text: bytes) -> None:
-        file = msgspec.json.decode(text, type=_File)
-        meta = msgspec.convert(file.metadata, Metadata)
+        file = from_json(text, _File)
+        meta = convert(file.metadata, Metadata)
         self.name = name
         self.metadata = meta
         self.service_id = meta.service_id
@@ -236,7 +238,7 @@ class ServiceModel:
 
     def operation(self, name: str) -> OperationModel:
         """The operation of that name; KeyError when the model has none."""
-        return OperationModel(self, msgspec.json.decode(self._operations[name], type=_Operation))
+        return OperationModel(self, from_json(self._operations[name], _Operation))
 
     def operations(self) -> Iterator[OperationModel]:
         return (self.operation(name) for name in self._operations)
@@ -244,13 +246,13 @@ class ServiceModel:
     def shape(self, name: str) -> Shape:
         found = self._shapes.get(name)
         if found is None:
-            found = self._shapes[name] = msgspec.json.decode(self._raw_shapes[name], type=Shape)
+            found = self._shapes[name] = from_json(self._raw_shapes[name], Shape)
         return found
 
     def documentation(self, shape: str) -> str:
         """What the model says of a shape, without its markup: AWS's own words for an error."""
         raw = self._raw_shapes.get(shape)
-        text = msgspec.json.decode(raw, type=_Documented).documentation if raw is not None else ""
+        text = from_json(raw, _Documented).documentation if raw is not None else ""
         return " ".join(html.unescape(_MARKUP.sub("", text)).split())
 
     def error_shapes(self) -> Iterator[tuple[str, Shape]]:
@@ -258,7 +260,7 @@ class ServiceModel:
         for name, raw in self._raw_shapes.items() if self._has_errors else ():
             fragment = bytes(raw)
             if any(mark in fragment for mark in _ERROR_MARKS):
-                shape = msgspec.json.decode(raw, type=Shape)
+                shape = from_json(raw, Shape)
                 if shape.exception or shape.error is not None:
                     yield name, shape
 
@@ -291,11 +293,11 @@ def load_metadata(name: str) -> Metadata:
     """Only the metadata of a service: inflates the head of the file (~0.1 ms instead of 2 to 30). Raises UnknownService."""
     own = OWN_MODELS / f"{name}.json"
     if own.is_file():
-        return msgspec.convert(msgspec.json.decode(own.read_bytes(), type=_File).metadata, Metadata)
+        return convert(from_json(own.read_bytes(), _File).metadata, Metadata)
     head = zlib.decompressobj(wbits=31).decompress(_botocore_file(name).read_bytes(), _METADATA_HEAD)
     start = head.index(b'"metadata"')
     text = head[head.index(b"{", start) :]
-    return msgspec.json.decode(text[: _object_end(text)], type=Metadata)
+    return from_json(text[: _object_end(text)], Metadata)
 
 
 def service_names() -> list[str]:

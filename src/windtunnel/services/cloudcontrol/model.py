@@ -15,6 +15,7 @@ from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.principal import Principal
 from windtunnel.kernel.records import Record, RecordScope
 from windtunnel.kernel.sealing import Sealer
+from windtunnel.kernel.typed import from_json
 from windtunnel.provision import checking
 from windtunnel.provision.registry import Properties
 from windtunnel.provision.schemas import TypeSchema
@@ -90,7 +91,7 @@ class Request(Record, kw_only=True):
         return self.status in ENDED
 
     def held(self, sealer: Sealer) -> Held:
-        return msgspec.json.decode(sealer.unseal(self.sealed, self._purpose), type=Held) if self.sealed else Held()
+        return from_json(sealer.unseal(self.sealed, self._purpose), Held) if self.sealed else Held()
 
     def hold(self, sealer: Sealer, held: Held) -> None:
         self.sealed = sealer.seal(msgspec.json.encode(held), self._purpose)
@@ -124,7 +125,7 @@ def invalid(message: str) -> AwsError:
 def parse_state(text: str) -> Properties:
     """A desired state. Raises AwsError when it is no JSON object."""
     try:
-        return msgspec.json.decode(text, type=dict[str, Any])
+        return from_json(text, dict[str, Any])
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         raise AwsError("InvalidRequestException", "Desired state is not a valid JSON object") from None
 
@@ -132,7 +133,7 @@ def parse_state(text: str) -> Properties:
 def parse_patch(text: str) -> list[dict[str, Any]]:
     """A patch document (RFC 6902). Raises AwsError when it is none."""
     try:
-        return msgspec.json.decode(text, type=list[dict[str, Any]])
+        return from_json(text, list[dict[str, Any]])
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         raise AwsError("InvalidRequestException", "Patch document is not a valid JSON array of patch operations") from None
 

@@ -12,6 +12,7 @@ import msgspec
 from windtunnel.helpers.pool import HelperFailed, HelperTimedOut
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import AwsError
+from windtunnel.kernel.typed import convert
 from windtunnel.services.cloudformation.language.environment import Environment
 from windtunnel.services.cloudformation.language.errors import TemplateError
 
@@ -45,7 +46,7 @@ def _read(ctx: Context, function: str, *args: Any) -> Any:
     if kind == "error":
         raise AwsError(*found)
     types: dict[str, Any] = {"Opened": Opened, "Understood": Understood}
-    return msgspec.convert(found, types[kind]) if kind in types else found
+    return convert(found, types[kind]) if kind in types else found
 
 
 def whole(

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from windtunnel.kernel.context import Context
+from windtunnel.kernel.typed import convert
 from windtunnel.provision import schemas
 from windtunnel.provision.registry import Failed, ResourceType
 from windtunnel.services.cloudformation.apart import apart
@@ -76,7 +77,7 @@ def _decides(type_name: str) -> bool:
 
 
 def planned_apart(seen: dict[str, Any]) -> list[dict[str, Any]]:
-    return planned(msgspec.convert(seen, Seen))
+    return planned(convert(seen, Seen))
 
 
 def planned(seen: Seen) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from windtunnel.kernel.errors import AwsError
+from windtunnel.kernel.typed import convert
 from windtunnel.provision import schemas
 from windtunnel.services.cloudformation.language import parameters as p
 from windtunnel.services.cloudformation.language.conditions import conditions
@@ -202,14 +203,14 @@ def told(function: Callable[[], Any]) -> dict[str, Any]:
 def whole_apart(
     text: str, given: list[dict[str, Any]], before: dict[str, str] | None, capabilities: list[str] | None, env: dict[str, Any]
 ) -> dict[str, Any]:
-    return told(lambda: whole(text, given, before, capabilities, msgspec.convert(env, Environment)))
+    return told(lambda: whole(text, given, before, capabilities, convert(env, Environment)))
 
 
 def rest_apart(
     opened: dict[str, Any], processed: str, ssm: dict[str, str], capabilities: list[str] | None, env: dict[str, Any], changed: bool
 ) -> dict[str, Any]:
-    there = msgspec.convert(opened, Opened)
-    return told(lambda: rest(there, processed, ssm, capabilities, msgspec.convert(env, Environment), changed=changed))
+    there = convert(opened, Opened)
+    return told(lambda: rest(there, processed, ssm, capabilities, convert(env, Environment), changed=changed))
 
 
 def summed_up_apart(text: str, lenient: bool) -> dict[str, Any]:

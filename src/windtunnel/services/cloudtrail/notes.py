@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from windtunnel.kernel.scope import Scope
+from windtunnel.kernel.typed import decoder
 
 MAX_NOTE = 100_000
 """Bytes; what is longer loses its parameters, as CloudTrail cuts what does not fit 256 KB."""
@@ -67,7 +68,7 @@ Pending = tuple[Scope, int, bytes, bytes]
 """A note that is not yet written: its scope, its caller's number, the caller and the note, encoded. A plain tuple, for that is quickest."""
 
 _encoder = msgspec.json.Encoder(enc_hook=str)
-_group = msgspec.json.Decoder(Group)
+_group = decoder(Group)
 
 
 def encode(note: Note) -> bytes:

@@ -18,6 +18,7 @@ from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import at_start
 from windtunnel.kernel.trail import trail
+from windtunnel.kernel.typed import convert
 from windtunnel.services.codebuild import plan
 from windtunnel.services.codebuild.buildlog import as_role, open_log, write_log
 from windtunnel.services.codebuild.images import cannot_pull, is_curated
@@ -61,7 +62,7 @@ def run_build(run: Run, build: str) -> None:
     if order["do"] == "run":
         started = run.effect("start", start, run, build, order["spec"])
         if run.tx("started", record_start, build, started):
-            _wait_for_end(run, build, msgspec.convert(started["handle"], Handle), order["seconds"])
+            _wait_for_end(run, build, convert(started["handle"], Handle), order["seconds"])
             run.tx("finish", finish, build)
         run.effect("remove", remove, run.cloud, order["spec"]["id"])
 
@@ -194,7 +195,7 @@ def start(run: Run, build: str, spec: Order, token: str) -> Order:
     """The sandbox, running; or why it could not be started."""
     sandboxes: Sandboxes = run.cloud.part(PART)
     try:
-        handle = sandboxes.start(msgspec.convert(spec, SandboxSpec), token, lambda line: say_progress(run, build, line))
+        handle = sandboxes.start(convert(spec, SandboxSpec), token, lambda line: say_progress(run, build, line))
     except (SandboxError, ValueError) as error:
         return {"error": str(error)}
     return {"handle": msgspec.to_builtins(handle)}
@@ -221,7 +222,7 @@ def record_start(ctx: Context, build_id: str, started: Order) -> bool:
     if "error" in started:
         leave(ctx, build_id, "FAULT", context("INTERNAL_SERVICE_ERROR", f"The build's sandbox could not be started: {started['error']}"))
         return False
-    build.handle = msgspec.convert(started["handle"], Handle)
+    build.handle = convert(started["handle"], Handle)
     close_phase(ctx, build, ctx.now)
     open_phase(build, "DOWNLOAD_SOURCE", ctx.now)
     ctx.tx.put(build)

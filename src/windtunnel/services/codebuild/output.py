@@ -15,6 +15,7 @@ import msgspec
 
 from windtunnel.compute.driver import Exited, Gone, LogFrame
 from windtunnel.kernel.context import Context
+from windtunnel.kernel.typed import decoder
 from windtunnel.services.codebuild.buildlog import Line, write_log
 from windtunnel.services.codebuild.model import RUNNER_PHASES, Build, BuildOutput
 from windtunnel.services.codebuild.progress import close_phase, open_phase
@@ -46,7 +47,7 @@ class Message(msgspec.Struct, frozen=True):
     terminated: bool = False
 
 
-_decoder = msgspec.json.Decoder(Message)
+_decoder = decoder(Message)
 _ARTIFACT = frozenset({"location", "sha256sum", "md5sum", "artifactIdentifier"})
 
 

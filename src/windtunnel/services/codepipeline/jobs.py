@@ -15,6 +15,7 @@ from windtunnel.jobs import Run, job
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.principal import Principal
+from windtunnel.kernel.typed import convert
 from windtunnel.services.codepipeline.acting import DENIED, SERVICE, Abandoned, running
 from windtunnel.services.codepipeline.catalog import ACTION_TYPES
 from windtunnel.services.codepipeline.flow import Flow, action_signal
@@ -54,7 +55,7 @@ def run_action(run: Run, key: str, action_id: str) -> None:
 
 def _carry_out(run: Run, key: str, action_id: str) -> None:
     try:
-        act = msgspec.convert(run.tx("prepare", prepare, key, action_id), Act)
+        act = convert(run.tx("prepare", prepare, key, action_id), Act)
         outcome = ACTION_TYPES[act.category, act.provider].run(run.under("run"), act)
         run.tx("succeeded", succeed, key, action_id, msgspec.to_builtins(outcome))
     except ActionFailed as failure:
@@ -169,7 +170,7 @@ def _override(e: Execution, action: str) -> tuple[str, str] | None:
 
 def succeed(ctx: Context, key: str, action_id: str, plain: dict[str, Any]) -> None:
     """Carry what the action brought into its execution, and go on."""
-    action, outcome = running(ctx, key, action_id), msgspec.convert(plain, Outcome)
+    action, outcome = running(ctx, key, action_id), convert(plain, Outcome)
     flow = Flow.of(ctx, action.pipeline)
     if flow is None:
         raise Abandoned

@@ -18,6 +18,7 @@ from windtunnel.kernel.cloud import Cloud
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.registry import at_start
 from windtunnel.kernel.trail import trail
+from windtunnel.kernel.typed import convert
 from windtunnel.services.ec2.instances import INSTANCE_ID, move
 from windtunnel.services.ec2.model import GIB, TYPES, Instance, State, private_address, private_dns, run_id, stamp
 from windtunnel.services.ec2.network.defaults import ensure
@@ -242,7 +243,7 @@ def find_again(cloud: Any) -> None:
 
 
 def find_boot_again(cloud: Cloud, driver: Driver, account: str, region: str, instance: Instance) -> None:
-    handle = msgspec.convert(instance.handle, Handle) if instance.handle else None
+    handle = convert(instance.handle, Handle) if instance.handle else None
     if handle is None or not handle.token.startswith(f"{run_id(instance)}/"):
         return  # this boot's run has not recorded a start: the start effect will be repeated
     if isinstance(driver.status(handle), Running):

@@ -8,6 +8,7 @@ from typing import Any
 from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.registry import reads
+from windtunnel.kernel.typed import convert
 from windtunnel.services.ec2.filters import chosen
 from windtunnel.services.ec2.instances import dry, groups_of, on_everything, on_instance, shape, the_instances, visible
 from windtunnel.services.ec2.model import Instance
@@ -153,13 +154,12 @@ def get_console_output(ctx: Context, instance_id: str, dry_run: bool = False, la
 
 
 def console(ctx: Context, instance: Instance) -> bytes:
-    import msgspec
 
     from windtunnel.compute.driver import Handle
 
     if instance.handle is None or instance.state == "terminated":
         return b""
-    driver, handle = ctx.cloud.part("compute"), msgspec.convert(instance.handle, Handle)
+    driver, handle = ctx.cloud.part("compute"), convert(instance.handle, Handle)
     tail, offset = b"", 0
     while True:
         frames, following = driver.logs(handle, offset)

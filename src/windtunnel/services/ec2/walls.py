@@ -11,11 +11,10 @@ import logging
 import threading
 from typing import Any
 
-import msgspec
-
 from windtunnel.compute.driver import Handle, NotRunning, SandboxError
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import AwsError
+from windtunnel.kernel.typed import convert
 from windtunnel.services.ec2.model import Instance
 from windtunnel.services.ec2.network.model import NetworkInterface
 from windtunnel.services.ec2.network.wall import private_network
@@ -78,7 +77,7 @@ def build_all(cloud: Any, account: str, region: str, vpc_id: str) -> None:
             instance = tx.get(Instance, eni.instance_id) if eni.instance_id and eni.device == 0 else None
             private = private_network(ctx, instance) if instance is not None and instance.handle else None
             if instance is not None and private is not None:
-                walls.append((msgspec.convert(instance.handle, Handle), private.wall))
+                walls.append((convert(instance.handle, Handle), private.wall))
     for handle, wall in walls:
         try:
             driver.set_wall(handle, wall)

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from windtunnel.kernel.typed import from_json
+
 log = logging.getLogger("windtunnel.iam")
 FLUSH_SECONDS = 2.0
 RESOURCES = 64
@@ -248,7 +250,7 @@ class Activity:
                 where.append(f"{column}=?")
                 values.append(value)  # type: ignore[arg-type]
         rows = self._rows(f"SELECT body FROM denial WHERE {' AND '.join(where)} ORDER BY seq DESC LIMIT ?", *values, limit)
-        return [msgspec.json.decode(body, type=Denial) for (body,) in rows]
+        return [from_json(body, Denial) for (body,) in rows]
 
 
 def common(resource: str) -> str:

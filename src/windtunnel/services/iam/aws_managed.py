@@ -12,6 +12,8 @@ from importlib.resources import files
 
 import msgspec
 
+from windtunnel.kernel.typed import from_json
+
 PREFIX = "arn:aws:iam::aws:policy"
 
 
@@ -48,4 +50,4 @@ class AwsPolicy(msgspec.Struct, frozen=True):
 def aws_policies() -> dict[str, AwsPolicy]:
     """By ARN, in the order of their names."""
     data = (files(__package__) / "aws_managed.json").read_bytes()
-    return {policy.arn: policy for policy in sorted(msgspec.json.decode(data, type=list[AwsPolicy]), key=lambda policy: policy.name)}
+    return {policy.arn: policy for policy in sorted(from_json(data, list[AwsPolicy]), key=lambda policy: policy.name)}

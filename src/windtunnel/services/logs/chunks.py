@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from windtunnel.kernel.records import LogChunk
+from windtunnel.kernel.typed import packed_decoder
 
 SHIFT = 40
 NUMBER = (1 << SHIFT) - 1
@@ -23,8 +24,8 @@ Unseal = Callable[[str, bytes], bytes]
 PLAIN, NUMBERED, SEALED = b"P", b"N", b"S"
 
 _encode = msgspec.msgpack.Encoder().encode
-_plain = msgspec.msgpack.Decoder(tuple[list[int], list[str]]).decode
-_numbered = msgspec.msgpack.Decoder(tuple[list[int], list[str], list[int], list[int]]).decode
+_plain = packed_decoder(tuple[list[int], list[str]]).decode
+_numbered = packed_decoder(tuple[list[int], list[str], list[int], list[int]]).decode
 
 
 def body(times: list[int], messages: list[str]) -> bytes:

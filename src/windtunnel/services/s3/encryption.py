@@ -21,6 +21,7 @@ import msgspec
 from windtunnel.kernel.cloud import BlobRange, BlobRef, DamagedBlob
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import AwsError, not_built
+from windtunnel.kernel.typed import from_json
 from windtunnel.services.s3.buckets import Bucket
 from windtunnel.services.s3.objects import Encryption
 
@@ -128,7 +129,7 @@ def _context(encoded: str | None) -> dict[str, str]:
     if encoded is None:
         return {}
     try:
-        return msgspec.json.decode(base64.b64decode(encoded, validate=True), type=dict[str, str])
+        return from_json(base64.b64decode(encoded, validate=True), dict[str, str])
     except (binascii.Error, ValueError, msgspec.MsgspecError):
         raise AwsError(
             "InvalidArgument",

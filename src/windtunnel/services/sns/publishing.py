@@ -16,6 +16,7 @@ import msgspec
 
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import AwsError
+from windtunnel.kernel.typed import from_json
 from windtunnel.services.sns.delivering import Delivery, deliver
 from windtunnel.services.sns.envelope import Note, kept_attributes
 from windtunnel.services.sns.guard import at_home
@@ -92,7 +93,7 @@ def publish(ctx: Context, topic: Topic, message: Message) -> dict[str, str]:
     key = f"dedup:{scope}:{note.dedup}"
     remembered = ctx.tx.queues.recall(topic.id, key, now)
     if remembered is not None:
-        earlier = msgspec.json.decode(remembered, type=Published)
+        earlier = from_json(remembered, Published)
         return {"MessageId": earlier.id, "SequenceNumber": earlier.sequence}
     topic.sequence += 1
     note.sequence = f"{10**19 + topic.sequence * 1000}"

@@ -15,6 +15,7 @@ import msgspec
 
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import AwsError
+from windtunnel.kernel.typed import convert, from_json
 from windtunnel.services.sns.envelope import Note
 from windtunnel.services.sns.model import Topic
 
@@ -76,9 +77,9 @@ def closed(ctx: Context, topic: Topic, note: Note) -> dict[str, Any]:
 def opened(ctx: Context, kept: dict[str, Any]) -> Note:
     """A job's note, for its delivery: in the cloud's own name."""
     if "sealed" not in kept:
-        return msgspec.convert(kept, Note)
+        return convert(kept, Note)
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     key = _kms(ctx, kept["topic"], "Decrypt", ciphertext_blob=b64decode(kept["key"]))["Plaintext"]
     sealed = b64decode(kept["sealed"])
-    return msgspec.json.decode(AESGCM(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], _PURPOSE), type=Note)
+    return from_json(AESGCM(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], _PURPOSE), Note)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from windtunnel.kernel.errors import AwsError
+from windtunnel.kernel.typed import decoder
 from windtunnel.services.sqs.model import Queue
 from windtunnel.services.sqs.words import invalid, invalid_receipt, invalid_value, missing
 
@@ -84,7 +85,7 @@ class Entry(NamedTuple):
 
 
 encode_meta = msgspec.json.Encoder().encode
-decode_meta = msgspec.json.Decoder(Meta).decode
+decode_meta = decoder(Meta).decode
 
 
 def digest_of(data: bytes) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from windtunnel.kernel.context import Context
+from windtunnel.kernel.typed import from_json
 from windtunnel.kernel.unfinished import Unfinished
 from windtunnel.services.sqs.messages import (
     Entry,
@@ -57,7 +58,7 @@ def _put_in_order(ctx: Context, queue: Queue, entry: Entry, body: bytes, now: in
     key = dedup_key(queue, entry, dedup)
     remembered = ctx.tx.queues.recall(queue.id, key, now)
     if remembered is not None:
-        earlier = msgspec.json.decode(remembered, type=Sent)
+        earlier = from_json(remembered, Sent)
         return {"MessageId": earlier.id, "SequenceNumber": sequence_number(earlier.seq)}
     message_id, seq = _file(ctx, queue, entry, body, now, answer["MD5OfMessageBody"], dedup)
     ctx.tx.queues.remember(queue.id, key, now + DEDUPLICATION_MS, msgspec.json.encode(Sent(message_id, seq)), now)

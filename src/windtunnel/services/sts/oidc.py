@@ -17,6 +17,7 @@ import msgspec
 
 from windtunnel.kernel.cloud import Issuer
 from windtunnel.kernel.errors import AwsError
+from windtunnel.kernel.typed import from_json
 
 if TYPE_CHECKING:
     import http.client
@@ -79,8 +80,8 @@ def parse(text: str) -> Token:
     try:
         header, payload, signature = (_unpadded(part) for part in parts)
         token = Token(
-            msgspec.json.decode(header, type=dict[str, Any]),
-            msgspec.json.decode(payload, type=dict[str, Any]),
+            from_json(header, dict[str, Any]),
+            from_json(payload, dict[str, Any]),
             ".".join(parts[:2]).encode(),
             signature,
         )
@@ -247,7 +248,7 @@ def _document(url: str, provider: Issuer, data: Path) -> dict[str, Any]:
             connection.close()
         if answer.status != 200 or len(body) > MAX_DOCUMENT:
             raise _unreachable()
-        return msgspec.json.decode(body, type=dict[str, Any])
+        return from_json(body, dict[str, Any])
     except (OSError, http.client.HTTPException, ValueError, msgspec.DecodeError, RecursionError):
         raise _unreachable() from None
 

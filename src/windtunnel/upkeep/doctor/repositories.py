@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from windtunnel.kernel.typed import from_json
 from windtunnel.upkeep.doctor.findings import Case
 
 SECONDS = 600
@@ -33,10 +34,10 @@ class _Ref(msgspec.Struct):
 
 
 def look(case: Case, db: sqlite3.Connection) -> None:
-    repositories = [msgspec.json.decode(body, type=_Repository) for (body,) in _bodies(db, "codecommit.repository")]
+    repositories = [from_json(body, _Repository) for (body,) in _bodies(db, "codecommit.repository")]
     refs: dict[str, dict[str, str]] = defaultdict(dict)
     for (body,) in _bodies(db, "codecommit.ref"):
-        ref = msgspec.json.decode(body, type=_Ref)
+        ref = from_json(body, _Ref)
         refs[ref.repository_id][ref.name] = ref.target
     case.looked["repositories"] = len(repositories)
     for repository in repositories:

@@ -8,6 +8,7 @@ from functools import partial
 import msgspec
 
 from windtunnel.kernel.context import Event
+from windtunnel.kernel.typed import from_json
 from windtunnel.upkeep.doctor.database import MOST, mending
 from windtunnel.upkeep.doctor.findings import REPAIR, Case
 
@@ -40,7 +41,7 @@ def look(case: Case, db: sqlite3.Connection) -> None:
         )
     for seq, body in db.execute("SELECT seq, body FROM outbox ORDER BY seq"):
         try:
-            msgspec.json.decode(body, type=Event)
+            from_json(body, Event)
         except msgspec.MsgspecError as error:
             case.error(
                 "events", f"outbox row {seq}", f"is no event: {error}", "send it in with the data: no part of Windtunnel writes such"

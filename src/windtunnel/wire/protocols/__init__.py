@@ -12,6 +12,7 @@ import msgspec
 
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.registry import Declared, ServiceRules
+from windtunnel.kernel.typed import decoder
 from windtunnel.wire.members import Node, declared_tree
 from windtunnel.wire.models import OperationModel, ServiceModel
 from windtunnel.wire.naming import xform
@@ -104,7 +105,7 @@ def compile_decoder(
 
 
 def _quickly(quick: type[msgspec.Struct], otherwise: Decoder) -> Decoder:
-    take = msgspec.json.Decoder(quick).decode
+    take = decoder(quick).decode
     fields = quick.__struct_fields__
 
     def decode(request: RawRequest) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import msgspec
 from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads
+from windtunnel.kernel.typed import from_json
 from windtunnel.provision import schemas
 from windtunnel.services.cloudformation.lookup import on_everything
 
@@ -76,7 +77,7 @@ def describe_type(
         raise not_found(name)
     text = schemas.document_text(name)
     assert text is not None
-    told = msgspec.json.decode(text, type=Described)
+    told = from_json(text, Described)
     reply: Reply = {
         "Arn": type_arn(ctx, name),
         "Type": "RESOURCE",
@@ -133,7 +134,7 @@ def list_types(
 def _summary(ctx: Context, name: str, provisioning_type: str | None) -> dict[str, Any] | None:
     """A type in the list; None when it is provisioned otherwise. Reads the head of its document: nothing is compiled for a list."""
     text = schemas.document_text(name)
-    told = msgspec.json.decode(text or "{}", type=Described)
+    told = from_json(text or "{}", Described)
     if provisioning_type is not None and provisioning(told.handlers) != provisioning_type:
         return None
     return {

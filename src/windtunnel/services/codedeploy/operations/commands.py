@@ -18,6 +18,7 @@ import msgspec
 from windtunnel.kernel.context import Context, Reply, Wait
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import reads, unguarded, writes
+from windtunnel.kernel.typed import decoder
 from windtunnel.services.codedeploy import conduct
 from windtunnel.services.codedeploy.model import progress
 from windtunnel.services.codedeploy.model.progress import ERROR_CODES, Result
@@ -38,8 +39,8 @@ class Diagnostics(msgspec.Struct):
     log: str = ""
 
 
-_DIAGNOSTICS = msgspec.json.Decoder(Diagnostics)
-_COMMAND = msgspec.json.Decoder(tuple[str, str, int])
+_DIAGNOSTICS = decoder(Diagnostics)
+_COMMAND = decoder(tuple[str, str, int])
 
 
 def own_host(ctx: Context, host: str) -> None:

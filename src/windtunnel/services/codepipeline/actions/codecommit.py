@@ -13,6 +13,7 @@ from windtunnel.kernel.context import Context, Event, Need
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import listens
 from windtunnel.kernel.trail import trail
+from windtunnel.kernel.typed import convert
 from windtunnel.services.codepipeline.acting import DENIED, in_role, put_artifact
 from windtunnel.services.codepipeline.catalog import Configuration, NotRunHere, action_type
 from windtunnel.services.codepipeline.model import Act, ActionFailed, Located, Outcome, Revision
@@ -57,7 +58,7 @@ def watched(repository: str, branch: str) -> str:
 )
 def source(run: Run, act: Act) -> Outcome:
     found = run.effect("fetch", fetch, run, act, returns=Fetched)
-    artifact = msgspec.convert(run.tx("store", store, act, found), Located)
+    artifact = convert(run.tx("store", store, act, found), Located)
     repository, branch = act.configuration["RepositoryName"], act.configuration["BranchName"]
     console = f"https://console.aws.amazon.com/codesuite/codecommit/repositories/{repository}"
     url = f"{console}/commit/{found.commit}?region={run.scope.region}"

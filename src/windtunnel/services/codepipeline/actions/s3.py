@@ -12,6 +12,7 @@ from windtunnel.kernel.context import Context, Event
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.registry import listens
 from windtunnel.kernel.trail import trail
+from windtunnel.kernel.typed import convert
 from windtunnel.services.codepipeline.acting import DENIED, artifact_denied, in_role
 from windtunnel.services.codepipeline.catalog import Configuration, action_type
 from windtunnel.services.codepipeline.model import Act, ActionFailed, Outcome, Revision
@@ -39,7 +40,7 @@ def watched(bucket: str, key: str) -> str:
 
 @action_type("Source", "S3", outputs=(1, 1), required="S3Bucket S3ObjectKey", optional=KEYS, timeout=3600.0, check=check, watch=watch)
 def source(run: Run, act: Act) -> Outcome:
-    return msgspec.convert(run.tx("copy", copy, act), Outcome)
+    return convert(run.tx("copy", copy, act), Outcome)
 
 
 def copy(ctx: Context, act: Act) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.registry import reads, writes
 from windtunnel.kernel.sealing import Unsealable
+from windtunnel.kernel.typed import packed_decoder
 from windtunnel.services.kms import keyring
 from windtunnel.services.kms.guard import on_changed_key
 from windtunnel.services.kms.lookups import Found, changeable
@@ -78,7 +79,7 @@ def unwrap(ctx: Context, args: dict[str, Any]) -> dict[str, Any]:
 
     found = for_import(ctx, args["key_id"])
     try:
-        token = msgspec.msgpack.decode(keyring.sealer(ctx).unseal(args["import_token"], _context(found.key)), type=Token)
+        token = packed_decoder(Token).decode(keyring.sealer(ctx).unseal(args["import_token"], _context(found.key)))
     except (Unsealable, msgspec.DecodeError):
         raise AwsError("InvalidImportTokenException", "The import token is not valid for this KMS key.") from None
     if token.until <= ctx.now:

@@ -14,6 +14,7 @@ from windtunnel.kernel.context import Context, Reply, Wait
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.queues import Held
 from windtunnel.kernel.registry import writes
+from windtunnel.kernel.typed import from_json
 from windtunnel.kernel.unfinished import FINISHERS
 from windtunnel.services.sqs.guard import at_home, on_queue, queue_of_arn, the_queue
 from windtunnel.services.sqs.messages import (
@@ -137,7 +138,7 @@ def _again(ctx: Context, queue: Queue, attempt: str, now: int, until: int) -> li
     if remembered is None:
         return None
     found = []
-    for seq, taken in msgspec.json.decode(remembered, type=list[tuple[int, int]]):
+    for seq, taken in from_json(remembered, list[tuple[int, int]]):
         held = ctx.tx.queues.find(queue.number, seq)
         if held is None or held.taken != taken or held.visible <= now:
             return None
