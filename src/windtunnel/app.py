@@ -129,7 +129,11 @@ class WindtunnelCloud:
             args = {**args, **{name: self._as_body(value) for name, value in args.items() if isinstance(value, bytes | BlobRef)}}
         try:
             self.identity.check(ctx, found.authorize(ctx, **args))
-            result = found.handler(ctx, **args) if found.kind == "read" else self._in_savepoint(ctx, found.handler, args)
+            if found.kind == "read":
+                result = found.handler(ctx, **args)
+            else:
+                with ctx.tx.savepoint():
+                    result = found.handler(ctx, **args)
         except AwsError as error:
             self._note(ctx, found, args, error=error)
             raise
@@ -149,25 +153,14 @@ class WindtunnelCloud:
     def _as_body(self, value: bytes | BlobRef) -> Body:
         return Body(value if isinstance(value, BlobRef) else self.blobs.small(value))
 
-    def _in_savepoint(self, ctx: Context, handler: Callable[..., Any], args: dict[str, Any]) -> Any:
-        if not isinstance(ctx.tx, SqliteTx):
-            raise TypeError("writes need a transaction of the store")
-        db = ctx.tx.connection
-        db.execute("SAVEPOINT call")
-        try:
-            result = handler(ctx, **args)
-        except BaseException:
-            db.execute("ROLLBACK TO call")
-            db.execute("RELEASE call")
-            raise
-        db.execute("RELEASE call")
-        return result
-
     def append_events(self, ctx: Context, events: Iterable[Event]) -> None:
         self.pump.append(ctx, events)
 
     def start_job(self, ctx: Context, kind: str, run_id: str, args: dict[str, Any], asleep: Asleep | None = None) -> None:
         self.engine.start(ctx, kind, run_id, args, asleep)
+
+    def dismiss_job(self, ctx: Context, run_id: str) -> None:
+        self.engine.dismiss(ctx, run_id)
 
     def signal(self, ctx: Context, name: str, payload: Any) -> None:
         self.engine.signal(ctx, name, payload)

@@ -48,6 +48,13 @@ def sleeps(run: Run, name: str) -> None:
     run.tx("woke", note, f"{name}-woke")
 
 
+@job("test.dismisses")
+def dismisses(run: Run, name: str) -> None:
+    run.tx("first", note, f"{name}-first")
+    run.effect("dismiss", lambda token: run.tx("dismissed", lambda ctx: ctx.cloud.dismiss_job(ctx, run.id)))
+    run.tx("second", note, f"{name}-second")
+
+
 def asleep(ctx: Context, name: str, seconds: float) -> None:
     ctx.cloud.start_job(ctx, "test.sleeps", f"run-{name}", {"name": name}, Asleep("pause", f"wake:{name}", seconds))
 
@@ -157,3 +164,44 @@ def test_a_run_that_begins_asleep_is_found_after_a_restart_and_sleeps_no_longer(
     clock.advance(61)
     with InProcessCloud(data, clock=clock) as cloud:
         until(lambda: names(cloud) == {"/job/r-looked", "/job/r-woke"})
+
+
+def state(cloud: InProcessCloud, run_id: str) -> tuple[str, int]:
+    """A run's state, and how many names wait for it."""
+    with cloud.cloud.store.thread_snapshot("", "") as tx:
+        (found,) = tx.connection.execute("SELECT state FROM run WHERE id=?", (run_id,)).fetchone()
+        (waiting,) = tx.connection.execute("SELECT count(*) FROM waiting WHERE run=?", (run_id,)).fetchone()
+    return found, waiting
+
+
+def test_a_run_that_is_dismissed_while_it_waits_is_not_driven_again(data: Path) -> None:
+    with InProcessCloud(data) as cloud:
+        cloud.write(lambda ctx: asleep(ctx, "e", 3600))
+        cloud.write(lambda ctx: ctx.cloud.dismiss_job(ctx, "run-e"))
+        assert state(cloud, "run-e") == ("cancelled", 0)
+        cloud.write(lambda ctx: ctx.signal("wake:e"))
+    with InProcessCloud(data) as cloud:
+        cloud.write(lambda ctx: asleep(ctx, "f", 0.01))
+        until(lambda: "/job/f-woke" in names(cloud))
+        assert "/job/e-looked" not in names(cloud)
+
+
+def test_a_run_that_is_dismissed_while_it_is_driven_ends_at_its_next_boundary(data: Path) -> None:
+    with InProcessCloud(data) as cloud:
+        cloud.write(lambda ctx: ctx.start_job("test.dismisses", "run-g", name="g"))
+        until(lambda: state(cloud, "run-g") == ("cancelled", 0))
+        assert names(cloud) == {"/job/g-first"}
+
+
+def test_a_dismissal_that_is_undone_leaves_the_run(data: Path) -> None:
+    with InProcessCloud(data) as cloud:
+        cloud.write(lambda ctx: asleep(ctx, "h", 3600))
+
+        def undone(ctx: Context) -> None:
+            ctx.cloud.dismiss_job(ctx, "run-h")
+            raise ValueError("no")
+
+        with pytest.raises(ValueError, match="no"):
+            cloud.write(undone)
+        cloud.write(lambda ctx: ctx.signal("wake:h"))
+        until(lambda: "/job/h-woke" in names(cloud))

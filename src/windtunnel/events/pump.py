@@ -115,15 +115,12 @@ class Pump:
 
     def _guarded(self, tx: SqliteTx, event: Event, action: Callable[[], None]) -> bool:
         """Whether the action went well; what it did is undone when not."""
-        tx.connection.execute("SAVEPOINT delivery")
         try:
-            action()
+            with tx.savepoint():
+                action()
         except Exception:  # the delivery edge: one listener's fault must not keep the event from the others
             log.exception("a listener failed on %s %s", event.source, event.detail_type)
-            tx.connection.execute("ROLLBACK TO delivery")
             return False
-        finally:
-            tx.connection.execute("RELEASE delivery")
         return True
 
     def _taken(self, done: asyncio.Future[bool]) -> None:

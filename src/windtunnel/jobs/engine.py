@@ -104,11 +104,21 @@ class Engine:
         for (run_id,) in db.execute("SELECT run FROM waiting WHERE name=?", (name,)).fetchall():
             ctx.tx.after_commit(lambda run_id=run_id: self.wake(run_id))  # type: ignore[misc]
 
-    def cancel(self, ctx: Context, run_id: str) -> None:
-        """Ask a run to end at its next boundary."""
+    def dismiss(self, ctx: Context, run_id: str) -> None:
+        """End a run that waits, as part of this transaction; one that is being driven ends at its next boundary."""
         db = _connection(ctx)
-        if db.execute("UPDATE run SET cancelled=1 WHERE id=? AND state IN ('ready','parked')", (run_id,)).rowcount:
+        waited = db.execute(
+            "UPDATE run SET state='cancelled', cancelled=1, ended=?, wake_at=NULL, waiting='[]' WHERE id=? AND state='parked'",
+            (ctx.now, run_id),
+        ).rowcount
+        if waited:
+            db.execute("DELETE FROM waiting WHERE run=?", (run_id,))
+            ctx.tx.after_commit(lambda: self._forget_due(run_id))
+        elif db.execute("UPDATE run SET cancelled=1 WHERE id=? AND state='ready'", (run_id,)).rowcount:
             ctx.tx.after_commit(lambda: self.wake(run_id))
+
+    def _forget_due(self, run_id: str) -> None:
+        self._due.pop(run_id, None)
 
     # -- driving --------------------------------------------------------------------------------------------------
 

@@ -214,6 +214,9 @@ class Cloud(Protocol):
     def start_job(self, ctx: Context, kind: str, run_id: str, args: dict[str, Any], asleep: Asleep | None = None) -> None:
         """asleep: the run begins as one that waits already (see `Asleep`)."""
 
+    def dismiss_job(self, ctx: Context, run_id: str) -> None:
+        """End a run of which nothing is wanted any more: it waits, and what it waits for will not come."""
+
     def signal(self, ctx: Context, name: str, payload: Any) -> None: ...
 
     def notify(self, ctx: Context, name: str) -> None: ...

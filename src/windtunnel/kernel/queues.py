@@ -83,6 +83,9 @@ class Queues(Protocol):
     def drop(self, queue: int, limit: int) -> int:
         """Remove up to `limit` messages of a queue that is no more; how many went."""
 
+    def empty(self, queue: int, memory: int) -> bool:
+        """Whether a queue that is no more has left nothing to remove (see `drop`, and `forget` for its memory)."""
+
     def recall(self, queue: int, key: str, now: int) -> bytes | None:
         """What was remembered under a key, unless its time has passed."""
 

@@ -21,11 +21,13 @@ class Record(msgspec.Struct, kw_only=True):
     """A stored document. Subclasses set KIND (unique, `service.noun`), SCOPE, and implement `key()`.
 
     INDEXES: index name -> field name, or a function from the record to the value(s) under which it is found.
+    ONCE: read once a transaction and then known, for what each of many parts asks again; nobody changes one in place.
     SCHEMA: raised when the shape changes; MIGRATIONS[n] turns a raw document of schema n into n+1.
     """
 
     KIND: ClassVar[str]
     SCOPE: ClassVar[RecordScope] = "region"
+    ONCE: ClassVar[bool] = False
     SCHEMA: ClassVar[int] = 1
     INDEXES: ClassVar[Mapping[str, str | Callable[[Any], Iterable[str]]]] = {}
     MIGRATIONS: ClassVar[Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
@@ -73,6 +75,9 @@ class Tx(Protocol):
 
     def scan(self, kind: type[R], *, prefix: str = "", after: str | None = None, limit: int | None = None) -> list[R]:
         """Records of this scope in key order, whose key starts with prefix and is greater than `after`."""
+
+    def count(self, kind: type[Record], *, prefix: str = "", index: str = "") -> int:
+        """How many records of this scope have keys that start with prefix; index: how many values stand under it that do."""
 
     def scan_back(self, kind: type[R], *, prefix: str = "", before: str | None = None, limit: int | None = None) -> list[R]:
         """As scan, from the greatest key down."""

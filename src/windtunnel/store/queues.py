@@ -166,6 +166,14 @@ class SqliteQueues:
             self._db.execute("DELETE FROM queue_group WHERE queue=?", (queue,))
         return gone
 
+    def empty(self, queue: int, memory: int) -> bool:
+        row = self._db.execute(
+            "SELECT EXISTS (SELECT 1 FROM message WHERE queue=?) OR EXISTS (SELECT 1 FROM queue_group WHERE queue=?)"
+            " OR EXISTS (SELECT 1 FROM queue_memory WHERE queue=?)",
+            (queue, queue, memory),
+        ).fetchone()
+        return not row[0]
+
     def recall(self, queue: int, key: str, now: int) -> bytes | None:
         row = self._db.execute("SELECT value FROM queue_memory WHERE queue=? AND key=? AND until>?", (queue, key, now)).fetchone()
         return None if row is None else bytes(row[0])

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -64,17 +64,36 @@ def decode(kind: type[R], schema: int, body: bytes) -> R:
     return decoder(kind).decode(body)
 
 
+class _Course:
+    """What all views of one transaction share. points: the open savepoints, each with the connection's changes when it began;
+    kept: records of kinds that are read once (`Record.ONCE`), by kind and key."""
+
+    __slots__ = ("hooks", "points", "kept")
+
+    def __init__(self, hooks: list[Callable[[], None]] | None) -> None:
+        self.hooks = hooks
+        self.points: list[int] = []
+        self.kept: dict[tuple[str, str], Any] = {}
+
+
 class SqliteTx:
     """A transaction over one connection, seen from one scope; implements kernel.records.Tx."""
 
-    __slots__ = ("_db", "_account", "_region", "_prefix", "_hooks")
+    __slots__ = ("_db", "_account", "_region", "_prefix", "_course")
 
-    def __init__(self, db: sqlite3.Connection, account: str, region: str, hooks: list[Callable[[], None]] | None = None) -> None:
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        account: str,
+        region: str,
+        hooks: list[Callable[[], None]] | None = None,
+        course: _Course | None = None,
+    ) -> None:
         self._db = db
         self._account = account
         self._region = region
         self._prefix = {"region": f"{account}/{region}/", "account": f"{account}//", "cloud": "//"}
-        self._hooks = hooks
+        self._course = course or _Course(hooks)
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -86,32 +105,46 @@ class SqliteTx:
         return SqliteQueues(self._db)
 
     def within(self, account: str, region: str) -> SqliteTx:
-        return SqliteTx(self._db, account, region, self._hooks)
+        return SqliteTx(self._db, account, region, course=self._course)
 
     def after_commit(self, action: Callable[[], None]) -> None:
-        if self._hooks is None:
+        if self._course.hooks is None:
             raise RuntimeError("a read has no commit to wait for")
-        self._hooks.append(action)
+        self._course.hooks.append(action)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        waiting = 0 if self._hooks is None else len(self._hooks)
-        self._db.execute("SAVEPOINT part")
+        """A part that begins where one around it begins, with nothing written in between, is that one: SQLite hears of it once."""
+        db, course = self._db, self._course
+        hooks, points = course.hooks, course.points
+        waiting, before = 0 if hooks is None else len(hooks), db.total_changes
+        fresh = not points or points[-1] != before
+        if fresh:
+            db.execute("SAVEPOINT part")
+            points.append(before)
         try:
             yield
         except BaseException:
-            self._db.execute("ROLLBACK TO part")
-            if self._hooks is not None:
-                del self._hooks[waiting:]
+            db.execute("ROLLBACK TO part")
+            course.kept.clear()
+            if hooks is not None:
+                del hooks[waiting:]
             raise
         finally:
-            self._db.execute("RELEASE part")
+            if fresh:
+                points.pop()
+                db.execute("RELEASE part")
 
     def get(self, kind: type[R], key: str) -> R | None:
-        row = self._db.execute(
-            "SELECT schema, body FROM doc WHERE kind=? AND key=?", (kind.KIND, self._prefix[kind.SCOPE] + key)
-        ).fetchone()
-        return None if row is None else decode(kind, row[0], row[1])
+        full = self._prefix[kind.SCOPE] + key
+        if kind.ONCE and (kind.KIND, full) in self._course.kept:
+            known: R | None = self._course.kept[kind.KIND, full]
+            return known
+        row = self._db.execute("SELECT schema, body FROM doc WHERE kind=? AND key=?", (kind.KIND, full)).fetchone()
+        found = None if row is None else decode(kind, row[0], row[1])
+        if kind.ONCE:
+            self._course.kept[kind.KIND, full] = found
+        return found
 
     def version(self, kind: type[Record], key: str) -> int:
         row = self._db.execute("SELECT version FROM doc WHERE kind=? AND key=?", (kind.KIND, self._prefix[kind.SCOPE] + key)).fetchone()
@@ -120,6 +153,8 @@ class SqliteTx:
     def put(self, record: Record, expected: int | None = None) -> None:
         kind, key = record.KIND, self._prefix[record.SCOPE] + record.key()
         body = _encoders.encode(record)
+        if record.ONCE:
+            self._course.kept[kind, key] = record
         if not record.INDEXES and expected is None:
             self._db.execute(_UPSERT, (kind, key, record.SCHEMA, body))
             return
@@ -142,7 +177,7 @@ class SqliteTx:
         return self._prefix[record.SCOPE] + value
 
     def put_all(self, records: Sequence[Record]) -> None:
-        if any(record.INDEXES for record in records):
+        if any(record.INDEXES or record.ONCE for record in records):
             for record in records:
                 self.put(record)
             return
@@ -150,6 +185,7 @@ class SqliteTx:
 
     def insert(self, record: Record) -> None:
         kind, key = record.KIND, self._prefix[record.SCOPE] + record.key()
+        self._course.kept.pop((kind, key), None)
         made = self._db.execute("INSERT OR IGNORE INTO doc VALUES (?,?,1,?,?)", (kind, key, record.SCHEMA, _encoders.encode(record)))
         if not made.rowcount:
             raise Conflict(f"{kind} {record.key()} exists")
@@ -159,6 +195,7 @@ class SqliteTx:
 
     def delete(self, kind: type[Record], key: str) -> bool:
         full = self._prefix[kind.SCOPE] + key
+        self._course.kept.pop((kind.KIND, full), None)
         if kind.INDEXES:
             row = self._db.execute("SELECT schema, body FROM doc WHERE kind=? AND key=?", (kind.KIND, full)).fetchone()
             if row is None:
@@ -178,6 +215,16 @@ class SqliteTx:
             (kind.KIND, low, base + prefix + _END, -1 if limit is None else limit),
         )
         return [decode(kind, schema, body) for schema, body in rows]
+
+    def count(self, kind: type[Record], *, prefix: str = "", index: str = "") -> int:
+        low = self._prefix[kind.SCOPE] + prefix
+        if index:
+            found = self._db.execute(
+                "SELECT count(*) FROM idx WHERE kind=? AND name=? AND value>=? AND value<?", (kind.KIND, index, low, low + _END)
+            )
+        else:
+            found = self._db.execute("SELECT count(*) FROM doc WHERE kind=? AND key>=? AND key<?", (kind.KIND, low, low + _END))
+        return int(found.fetchone()[0])
 
     def scan_back(self, kind: type[R], *, prefix: str = "", before: str | None = None, limit: int | None = None) -> list[R]:
         base = self._prefix[kind.SCOPE]

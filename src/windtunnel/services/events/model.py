@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 from windtunnel.kernel.context import Event
-from windtunnel.kernel.records import Record, RecordScope
+from windtunnel.kernel.records import Record, RecordScope, Tx
 from windtunnel.kernel.scope import Arn, Scope
 from windtunnel.services.events.transform import timestamp
 
@@ -34,11 +34,17 @@ def rules_of(bus: str) -> str:
     return "" if bus == DEFAULT_BUS else f"{_AFTER_ALL_NAMES}{bus}/"
 
 
+def how_many_rules(tx: Tx, bus: str) -> int:
+    found = tx.count(Rule, prefix=rules_of(bus))
+    return found - tx.count(Rule, prefix=_AFTER_ALL_NAMES) if bus == DEFAULT_BUS else found
+
+
 class Generation(Record, kw_only=True):
     """A new random id with every change of a rule, bus or archive: what is compiled from them is kept under it."""
 
     KIND: ClassVar[str] = "events.generation"
     SCOPE: ClassVar[RecordScope] = "region"
+    ONCE: ClassVar[bool] = True
 
     id: str
 
@@ -51,6 +57,7 @@ class Bus(Record, kw_only=True):
 
     KIND: ClassVar[str] = "events.bus"
     SCOPE: ClassVar[RecordScope] = "region"
+    ONCE: ClassVar[bool] = True
 
     name: str
     created: float = 0.0

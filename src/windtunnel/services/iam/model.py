@@ -29,6 +29,7 @@ class Generation(Record, kw_only=True):
 
     KIND: ClassVar[str] = "iam.generation"
     SCOPE: ClassVar[RecordScope] = "cloud"
+    ONCE: ClassVar[bool] = True
 
     id: str
 

@@ -26,6 +26,7 @@ class Signer(Record, kw_only=True):
 
     KIND: ClassVar[str] = "sns.signer"
     SCOPE: ClassVar[RecordScope] = "cloud"
+    ONCE: ClassVar[bool] = True
     INDEXES: ClassVar = {"id": "id"}
 
     use: str

@@ -164,7 +164,7 @@ def create_change_set(
         if client_token and earlier.token == client_token:
             return {"Id": earlier.arn(ctx.scope), "StackId": stack.arn(ctx.scope)}
         raise AwsError("AlreadyExistsException", f"ChangeSet {change_set_name} already exists")
-    if len(ctx.tx.scan(ChangeSet, prefix=f"{stack.id}/")) >= LIMIT:
+    if ctx.tx.count(ChangeSet, prefix=f"{stack.id}/") >= LIMIT:
         raise AwsError("LimitExceededException", f"ChangeSet limit exceeded for stack {stack.name}")
     if not first:
         starting.check_updatable(ctx, stack)

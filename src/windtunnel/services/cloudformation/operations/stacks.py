@@ -143,7 +143,7 @@ def create_stack(
         raise AwsError("AlreadyExistsException", f"Stack [{stack_name}] already exists")
     if on_failure is not None and disable_rollback is not None:
         raise invalid("Either DisableRollback or OnFailure can be specified, not both.")
-    if len(ctx.tx.scan(Stack, limit=starting.STACK_LIMIT + 1)) > starting.STACK_LIMIT:
+    if ctx.tx.count(Stack, index="name") >= starting.STACK_LIMIT:
         raise AwsError("LimitExceededException", f"Limit for stack has been exceeded: {starting.STACK_LIMIT}")
     stack_id, submission, policy = prepared
     check_types(submission, resource_types)

@@ -81,7 +81,7 @@ def create_trail(
     check_name(name)
     if ctx.tx.get(Trail, name) is not None:
         raise AwsError("TrailAlreadyExistsException", f"Trail {name} already exists for customer: {ctx.scope.account}")
-    if len(ctx.tx.scan(Trail, limit=MAX_TRAILS)) >= MAX_TRAILS:
+    if ctx.tx.count(Trail) >= MAX_TRAILS:
         raise AwsError(
             "MaximumNumberOfTrailsExceededException", f"User: {ctx.scope.account} already has {MAX_TRAILS} trails in {ctx.scope.region}."
         )

@@ -76,7 +76,7 @@ def create_pipeline(ctx: Context, pipeline: dict[str, Any], tags: list[dict[str,
     watches = structure.check(pipeline, ctx.scope.region, "CreatePipeline")
     check_role(ctx, pipeline)
     given_tags = checked_tags({}, tags or [], by_stack(ctx))
-    if len(ctx.tx.scan(Pipeline, limit=MAX_PIPELINES)) >= MAX_PIPELINES:
+    if ctx.tx.count(Pipeline) >= MAX_PIPELINES:
         raise AwsError("LimitExceededException", f"The account has reached the limit of {MAX_PIPELINES} pipelines in this region.")
     declaration = structure.normalised(pipeline, 1)
     created = Pipeline(declaration=declaration, created=ctx.now, updated=ctx.now, watches=watches, tags=given_tags)

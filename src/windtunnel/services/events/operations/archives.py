@@ -61,7 +61,7 @@ def create_archive(
     bus = _source(ctx, event_source_arn)
     if event_pattern:
         checked_pattern(event_pattern)
-    if len(ctx.tx.scan(Archive, limit=MAX_ARCHIVES)) >= MAX_ARCHIVES:
+    if ctx.tx.count(Archive) >= MAX_ARCHIVES:
         raise AwsError("LimitExceededException", "The requested resource exceeds the maximum number allowed.")
     archive = Archive(
         name=archive_name,

@@ -62,7 +62,7 @@ def create_event_bus(
         raise invalid("Event bus name must not contain '/'.")
     if name == DEFAULT_BUS or ctx.tx.get(Bus, name) is not None:
         raise AwsError("ResourceAlreadyExistsException", f"Event bus {name} already exists.")
-    if len(ctx.tx.scan(Bus, limit=MAX_BUSES + 1)) > MAX_BUSES:
+    if ctx.tx.count(Bus) > MAX_BUSES:
         raise AwsError("LimitExceededException", "The requested resource exceeds the maximum number allowed.")
     bus = Bus(
         name=name,

@@ -55,7 +55,7 @@ def create_connection(ctx: Context, name: str, authorization_type: str, auth_par
     if ctx.tx.get(Connection, name) is not None:
         raise AwsError("ResourceAlreadyExistsException", f"Connection {name} already exists.")
     _check("CreateConnection", authorization_type, auth_parameters)
-    if len(ctx.tx.scan(Connection, limit=MAX_CONNECTIONS)) >= MAX_CONNECTIONS:
+    if ctx.tx.count(Connection) >= MAX_CONNECTIONS:
         raise AwsError("LimitExceededException", "The requested resource exceeds the maximum number allowed.")
     shown, kept = split_secrets(auth_parameters)
     connection = Connection(

@@ -80,7 +80,7 @@ def create_api_destination(
     if ctx.tx.get(Destination, name) is not None:
         raise AwsError("ResourceAlreadyExistsException", f"An api-destination '{name}' already exists.")
     _check(ctx, connection_arn, invocation_endpoint)
-    if len(ctx.tx.scan(Destination, limit=MAX_DESTINATIONS)) >= MAX_DESTINATIONS:
+    if ctx.tx.count(Destination) >= MAX_DESTINATIONS:
         raise AwsError("LimitExceededException", "The requested resource exceeds the maximum number allowed.")
     destination = Destination(
         name=name,

@@ -25,7 +25,7 @@ from windtunnel.services.events.lookups import (
     the_bus,
     the_rule,
 )
-from windtunnel.services.events.model import DEFAULT_BUS, SERVICE, Rule, rule_arn, rule_key, rules_of
+from windtunnel.services.events.model import DEFAULT_BUS, SERVICE, Rule, how_many_rules, rule_arn, rule_key, rules_of
 from windtunnel.services.events.patterns import InvalidPattern, Matcher, compile_pattern
 from windtunnel.services.events.rulesets import changed
 from windtunnel.services.events.scheduling import reschedule
@@ -104,7 +104,7 @@ def put_rule(
             raise invalid("ScheduleExpression is supported only on the default event bus.")
         check_schedule(schedule_expression)
     old = ctx.tx.get(Rule, rule_key(name, bus))
-    if old is None and len(_on(bus, ctx.tx.scan(Rule, prefix=rules_of(bus), limit=MAX_RULES))) >= MAX_RULES:
+    if old is None and how_many_rules(ctx.tx, bus) >= MAX_RULES:
         raise AwsError("LimitExceededException", "The requested resource exceeds the maximum number allowed.")
     rule = Rule(
         name=name,

@@ -193,7 +193,7 @@ def upload_server_certificate(
         read_certificate(certificate_chain)
     if ctx.tx.get(ServerCertificate, server_certificate_name.lower()) is not None:
         raise AwsError("EntityAlreadyExists", f"The Server Certificate with name {server_certificate_name} already exists.")
-    if len(ctx.tx.scan(ServerCertificate, limit=_MAX_SERVER)) >= _MAX_SERVER:
+    if ctx.tx.count(ServerCertificate) >= _MAX_SERVER:
         raise AwsError("LimitExceeded", f"Cannot exceed quota for ServerCertificatesPerAccount: {_MAX_SERVER}")
     sealer: Sealer = ctx.cloud.part("sealer")
     identifier = "ASCA" + ctx.ids.upper(17)

@@ -28,7 +28,7 @@ def put_resource_policy(ctx: Context, policy_name: str = "", policy_document: st
     if len(policy_document) > MAX_DOCUMENT:
         raise AwsError("InvalidParameterException", f"The policy document is longer than {MAX_DOCUMENT} characters.")
     validate(policy_document, "resource", code="InvalidParameterException")
-    if ctx.tx.get(ResourcePolicy, policy_name) is None and len(ctx.tx.scan(ResourcePolicy, limit=MAX_POLICIES)) >= MAX_POLICIES:
+    if ctx.tx.get(ResourcePolicy, policy_name) is None and ctx.tx.count(ResourcePolicy) >= MAX_POLICIES:
         raise AwsError("LimitExceededException", "Resource limit exceeded.")
     policy = ResourcePolicy(name=policy_name, document=policy_document, updated=int(ctx.now * 1000))
     ctx.tx.put(policy)

@@ -45,7 +45,7 @@ def create_schedule_group(ctx: Context, name: str, client_token: str = "", tags:
         if client_token and found.token == client_token:
             return {"ScheduleGroupArn": group_arn(ctx.scope, name)}
         raise AwsError("ConflictException", f"Schedule group {name} already exists.")
-    if len(ctx.tx.scan(Group, limit=MAX_GROUPS)) >= MAX_GROUPS:
+    if ctx.tx.count(Group) >= MAX_GROUPS:
         raise AwsError("ServiceQuotaExceededException", f"The number of schedule groups exceeds the limit of {MAX_GROUPS}.")
     kept = checked_tags(ctx, {}, tags or [])
     ctx.tx.put(Group(name=name, created=ctx.now, modified=ctx.now, tags=kept, token=client_token))

@@ -71,8 +71,9 @@ def delete_queue(ctx: Context, queue_url: str) -> Reply:
     home = at_home(ctx, queue)
     home.tx.delete(Queue, queue.name)
     home.tx.put(DeletedQueue(name=queue.name, at=ctx.now))
-    home.start_job("sqs.clear", f"sqs.clear/{queue.number}", number=queue.number, forget=queue.id)
-    home.signal(retention_signal(queue.id))
+    if not home.tx.queues.empty(queue.number, queue.id):
+        home.start_job("sqs.clear", f"sqs.clear/{queue.number}", number=queue.number, forget=queue.id)
+    home.cloud.dismiss_job(home, f"{RETENTION}/{queue.id}")
     ctx.notify(queue.signal)
     return {}
 

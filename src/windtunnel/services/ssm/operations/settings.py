@@ -25,6 +25,7 @@ class Setting(Record, kw_only=True):
 
     KIND: ClassVar[str] = "ssm.setting"
     SCOPE: ClassVar[RecordScope] = "region"
+    ONCE: ClassVar[bool] = True
 
     id: str
     value: str
