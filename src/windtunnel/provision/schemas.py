@@ -100,6 +100,7 @@ class TypeSchema(msgspec.Struct, frozen=True, eq=False):
         return self.root.properties
 
 
+@lru_cache(maxsize=1024)
 def known(type_name: str) -> bool:
     """Whether AWS has this type (custom resources and modules are none of these)."""
     return _NAME.fullmatch(type_name) is not None and b'"%s":' % type_name.encode() in _index()

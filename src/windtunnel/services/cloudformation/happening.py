@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 from windtunnel.kernel.context import Context, Event
@@ -22,6 +23,7 @@ SOURCE = "aws.cloudformation"
 MAX_REASON = 5000
 
 
+@lru_cache(maxsize=16)  # a batch has one time
 def _iso(seconds: float) -> str:
     whole = int(seconds)
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{int((seconds - whole) * 1000):03d}Z"

@@ -128,13 +128,13 @@ def understood(
 
 
 def as_text(template: dict[str, Any]) -> str:
-    return json.dumps(template, separators=(",", ":"))
+    return msgspec.json.encode(template).decode()
 
 
 def significant(template: dict[str, Any]) -> str:
     """The same for two templates that make the same of a stack."""
     parts = {name: part for name, part in template.items() if name not in INSIGNIFICANT}
-    return sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
 
 
 def ssm_shown(value: Any) -> str:

@@ -17,6 +17,8 @@ LANGUAGE_EXTENSIONS = "AWS::LanguageExtensions"
 SERVERLESS = "AWS::Serverless-2016-10-31"
 INCLUDE = "AWS::Include"
 NOT_A_NAME = "Key Name of transform definition must be a string."
+_IN_TEXT = (b'"Fn::Transform":', b'"Fn::ForEach::')
+"""What the JSON of a template holds that has a macro or a loop: looked for at once, where a walk through the template takes milliseconds."""
 Pointer = tuple[str | int, ...]
 
 
@@ -58,7 +60,8 @@ def macros(template: dict[str, Any]) -> list[Macro]:
     """Every `Fn::Transform`, in the order of application: inner ones before outer ones, then as they stand in the template. After one of
     them was applied the template is another: look again."""
     found: list[Macro] = []
-    _find(template, (), found)
+    if _IN_TEXT[0] in msgspec.json.encode(template):
+        _find(template, (), found)
     return found
 
 
@@ -100,7 +103,10 @@ def replaced(node: Any, pointer: Pointer, answer: Any) -> Any:
 
 def is_to_be_transformed(template: dict[str, Any]) -> bool:
     """Whether something will still rewrite the template."""
-    return bool(template.get("Transform")) or _has_macro(template)
+    if template.get("Transform"):
+        return True
+    text = msgspec.json.encode(template)
+    return any(mark in text for mark in _IN_TEXT) and _has_macro(template)
 
 
 def _has_macro(node: Any) -> bool:
