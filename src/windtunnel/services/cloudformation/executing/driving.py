@@ -1,6 +1,6 @@
 """Driving an operation: a batch of ready resources, then what is looked at, then the next phase, until the stack has arrived.
 
-Invariants: a batch is one transaction of at most 64 resources or 10 ms; the stack's and the operation's records are read anew for each, so whoever
+Invariants: a batch is one transaction of at most 96 resources or 15 ms; the stack's and the operation's records are read anew for each, so whoever
 changed them meanwhile (a deletion, a cancellation) is heard; an operation that is not the stack's own any more does nothing.
 """
 
@@ -25,8 +25,8 @@ from windtunnel.services.cloudformation.executing.waiting import hear, signals_o
 from windtunnel.services.cloudformation.language.errors import TemplateError
 from windtunnel.services.cloudformation.model import Operation, Stack, StackResource
 
-MOST = 64
-SECONDS = 0.010
+MOST = 96
+SECONDS = 0.015
 STEPS = {"make": make, "restore": restore, "clean": remove, "clean-restored": remove, "unmake": remove}
 
 
