@@ -8,4 +8,4 @@ from windtunnel.commands.tools import run_all
 
 
 def main(options: argparse.Namespace) -> int:
-    return run_all("-q", *options.rest)
+    return run_all("-q", "--durations=40", "--durations-min=10", *options.rest)
