@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import base64
 import gzip
+import io
 import json
 import os
 import re
 import sys
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -289,3 +292,53 @@ def test_a_large_push_and_clone_stream(repos: Repositories, name: str, tmp_path:
     must(tmp_path, "clone", "-q", repos.signed(name), "clone")
     assert memory(repos) - before < 12 << 20
     assert (tmp_path / "clone/large.bin").read_bytes() == (work.path / "large.bin").read_bytes()
+
+
+def archive(files: dict[str, tuple[int, str]]) -> bytes:
+    """A zip as Unix makes it: path -> (mode, content)."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as zipped:
+        for path, (mode, content) in files.items():
+            entry = zipfile.ZipInfo(path)
+            entry.external_attr = mode << 16
+            zipped.writestr(entry, content)
+    return made.getvalue()
+
+
+def test_a_stacks_repository_begins_with_the_code_of_a_zip(repos: Repositories, name: str, tmp_path: Path) -> None:
+    s3, stacks = repos.cloud.client("s3"), repos.cloud.client("cloudformation")
+    s3.create_bucket(Bucket="code")
+    s3.put_bucket_versioning(Bucket="code", VersioningConfiguration={"Status": "Enabled"})
+    files = {
+        "site/index.html": (0o100644, "hello\n"),
+        "deploy.sh": (0o100755, "#!/bin/sh\n"),
+        "empty": (0o100644, ""),
+        "l": (0o120777, "empty"),
+    }
+    version = s3.put_object(Bucket="code", Key="app.zip", Body=archive(files))["VersionId"]
+    s3.put_object(Bucket="code", Key="app.zip", Body=b"another, which is no zip at all")
+    code = {"S3": {"Bucket": "code", "Key": "app.zip", "ObjectVersion": version}, "BranchName": "trunk"}
+
+    stack = name.replace("_", "-")
+
+    def template(code: dict[str, Any], description: str = "first") -> str:
+        properties = {"RepositoryName": f"{name}-seeded", "RepositoryDescription": description, "Code": code}
+        return json.dumps({"Resources": {"Code": {"Type": "AWS::CodeCommit::Repository", "Properties": properties}}})
+
+    stacks.create_stack(StackName=stack, TemplateBody=template(code))
+    stacks.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig={"Delay": 1})
+    must(tmp_path, "clone", "-q", repos.signed(f"{name}-seeded"), "clone")
+    clone = tmp_path / "clone"
+    assert (
+        must(clone, "log", "--format=%an <%ae>: %s")
+        == "AWS CodeCommit <noreply-awscodecommit@amazon.com>: Initial commit by AWS CodeCommit"
+    )
+    assert must(clone, "branch", "--show-current") == "trunk"
+    assert (clone / "site/index.html").read_text() == "hello\n" and (clone / "empty").read_bytes() == b""
+    assert os.access(clone / "deploy.sh", os.X_OK) and os.readlink(clone / "l") == "empty"
+    before = repos.refs(f"{name}-seeded")
+    stacks.update_stack(StackName=stack, TemplateBody=template({"S3": {"Bucket": "nowhere", "Key": "x"}}, "second"))
+    stacks.get_waiter("stack_update_complete").wait(StackName=stack, WaiterConfig={"Delay": 1})
+    assert repos.refs(f"{name}-seeded") == before, "code counts when a repository is made"
+    shown = repos.api.get_repository(repositoryName=f"{name}-seeded")["repositoryMetadata"]
+    assert (shown["repositoryDescription"], shown["defaultBranch"]) == ("second", "trunk")

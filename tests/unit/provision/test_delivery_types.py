@@ -5,6 +5,10 @@ Each type's life is a row: first properties, then those of an update. What a row
 
 from __future__ import annotations
 
+import io
+import json
+import re
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,8 +18,9 @@ from harness import ACCOUNT, REGION, InProcessCloud, until
 from resource_tables.delivery import BUILDSPEC, CASES, FILTER, LINUX, ROLE, STAYS, TAGS, readable, stages, store, world
 from stacks_lab import STACK, Lab, differences
 from windtunnel.kernel.errors import AwsError
+from windtunnel.kernel.principal import Principal
 from windtunnel.provision.checking import check
-from windtunnel.provision.registry import Resource
+from windtunnel.provision.registry import Failed, Resource
 from windtunnel.provision.schemas import schema
 
 
@@ -70,6 +75,60 @@ def test_a_repository_keeps_its_id_and_not_its_name(lab: Lab) -> None:
     lab.delete(changed)
     assert lab.list(made.type) == [theirs], "the one that took its name is another's"
     lab.cloud.api("codecommit", "DeleteRepository", repository_name="two")
+
+
+NOT_THERE = "Not Found (Service: Amazon S3; Status Code: 404; Error Code: 404 Not Found;"
+BROKEN = "Code supplied is not a valid .zip archive"
+
+
+def zipped(*paths: str) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for path in paths:
+            archive.writestr(path, "x")
+    return made.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("key", "content", "words"),
+    [
+        pytest.param("absent", None, NOT_THERE, id="no such key"),
+        pytest.param("text", b"text", BROKEN, id="no zip"),
+        pytest.param("nothing", zipped(), BROKEN, id="no file in it"),
+        pytest.param("out", zipped("a", "../b"), BROKEN, id="a path that leads out"),
+        pytest.param("git", zipped("a/.Git/config"), BROKEN, id="a path of git's own"),
+        pytest.param("both", zipped("a", "a/b"), BROKEN, id="a file that is a folder too"),
+        pytest.param("large", bytes(20_000_001), "Code archive supplied cannot be more than 20 MB compressed", id="too large"),
+    ],
+)
+def test_code_that_is_none_leaves_no_repository(lab: Lab, key: str, content: bytes | None, words: str) -> None:
+    if content is not None:
+        lab.cloud.api("s3", "PutObject", bucket="artifacts", key=key, body=content)
+    with pytest.raises(Failed, match=re.escape(words)):
+        lab.create("AWS::CodeCommit::Repository", RepositoryName="seeded", Code={"S3": {"Bucket": "artifacts", "Key": key}})
+    with pytest.raises(Failed, match=re.escape(NOT_THERE)):
+        lab.create("AWS::CodeCommit::Repository", RepositoryName="seeded", Code={"S3": {"Bucket": "no-such-bucket", "Key": key}})
+    assert lab.list("AWS::CodeCommit::Repository") == []
+
+
+def test_code_is_committed_by_whoever_may_read_and_commit_it(lab: Lab) -> None:
+    def user(name: str, *actions: str) -> Lab:
+        made = lab.cloud.api("iam", "CreateUser", user_name=name)["User"]
+        policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": [*actions], "Resource": "*"}]}
+        lab.cloud.api("iam", "PutUserPolicy", user_name=name, policy_name="p", policy_document=json.dumps(policy))
+        return Lab(lab.cloud, Principal("user", ACCOUNT, made["Arn"], made["Arn"], made["UserId"], name))
+
+    lab.cloud.api("s3", "PutObject", bucket="artifacts", key="app.zip", body=zipped("a"))
+    code = {"RepositoryName": "seeded", "Code": {"S3": {"Bucket": "artifacts", "Key": "app.zip"}}}
+    with pytest.raises(Failed, match="Forbidden"):
+        user("reader", "codecommit:*").create("AWS::CodeCommit::Repository", **code)
+    with pytest.raises(AwsError, match="codecommit:CreateCommit"):
+        user("committer", "codecommit:CreateRepository", "s3:*").create("AWS::CodeCommit::Repository", **code)
+    made = user("both", "codecommit:CreateRepository", "codecommit:CreateCommit", "s3:GetObject").create(
+        "AWS::CodeCommit::Repository", **code
+    )
+    assert lab.cloud.api("codecommit", "GetFile", repository_name="seeded", file_path="a")["fileContent"] == b"x"
+    lab.delete(made)
 
 
 def test_a_projects_role_may_be_given_by_its_name(lab: Lab) -> None:

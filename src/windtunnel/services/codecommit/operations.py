@@ -28,6 +28,8 @@ from windtunnel.services.codecommit.model import (
 from windtunnel.services.codecommit.refs import clash, move, refs_of
 
 PAGE = 1000
+OBJECTS = "codecommit.objects"
+"""In `ctx.found`, the id under which a new repository's objects are on disk already (`seeding`)."""
 service_rules(
     "codecommit",
     ServiceRules(
@@ -129,7 +131,7 @@ def create_repository(ctx: Context, repository_name: str, repository_description
         raise AwsError("RepositoryNameExistsException", f"Repository named {repository_name} already exists")
     repo = Repository(
         name=repository_name,
-        repository_id=ctx.ids.uuid(),
+        repository_id=ctx.found.pop(OBJECTS, None) or ctx.ids.uuid(),
         account=ctx.scope.account,
         description=repository_description,
         created=ctx.now,

@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from windtunnel.kernel.context import Context
+from windtunnel.kernel.errors import AwsError
 from windtunnel.provision.calling import perform
 from windtunnel.provision.handling import Direct, changed, listed, tag_changes, with_stack_tags
-from windtunnel.provision.registry import Created, Properties, Resource, Wanted, resource_type
+from windtunnel.provision.registry import Created, Failed, Properties, Resource, Wanted, resource_type
 from windtunnel.provision.showing import renamed, tag_map, tags_shown
+from windtunnel.services.codecommit.model import Repository
+from windtunnel.services.codecommit.operations import OBJECTS
+from windtunnel.services.codecommit.seeding import Seed, begin, sow
 
 MISSING = frozenset({"RepositoryDoesNotExistException"})
 _SHOWN = {
@@ -31,14 +35,29 @@ def _commit(ctx: Context, operation: str, **members: Any) -> Any:
 
 @resource_type("AWS::CodeCommit::Repository")
 class RepositoryType(Direct):
-    """Ref is the repository's id, by which nothing can be asked for: its name is a property, or is looked for."""
+    """Ref is the repository's id, by which nothing can be asked for: its name is a property, or is looked for. Code counts at creation only, as on AWS."""
 
     service = "codecommit"
     calls = "CreateRepository UpdateRepositoryName UpdateRepositoryDescription DeleteRepository ListRepositories TagResource UntagResource"
     missing = MISSING
+    slow = True
+
+    def prepare(self, ctx: Context, props: Properties, wanted: Wanted) -> Any:
+        """The first commit, of a repository that is not there. What goes wrong with it matters to a creation only."""
+        if not props.get("Code") or ctx.tx.get(Repository, props["RepositoryName"]) is not None:
+            return None
+        try:
+            return sow(ctx, props["Code"])
+        except (AwsError, Failed) as error:
+            return error
 
     def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:
         self._refuse(ctx, {}, props)
+        seed = ctx.found.get("prepared")
+        if isinstance(seed, AwsError | Failed):
+            raise seed
+        if isinstance(seed, Seed):
+            ctx.found[OBJECTS] = seed.repository_id
         made = _commit(
             ctx,
             "CreateRepository",
@@ -47,13 +66,13 @@ class RepositoryType(Direct):
             kmsKeyId=props.get("KmsKeyId"),
             tags=tag_map(with_stack_tags(props.get("Tags"), wanted)) or None,
         )["repositoryMetadata"]
+        if isinstance(seed, Seed):
+            begin(ctx, props["RepositoryName"], seed)
         shown = renamed(made, _SHOWN)
         return Created(id=shown["RepositoryId"], attributes={name: shown[name] for name in _GIVEN})
 
     def _refuse(self, ctx: Context, old: Properties, new: Properties) -> None:
-        """What is not built, by the operation that would do it. Code counts at creation only, as on AWS."""
-        if new.get("Code") and not old:
-            _commit(ctx, "CreateCommit")
+        """What is not built, by the operation that would do it."""
         if (new.get("Triggers") or None) != (old.get("Triggers") or None):
             _commit(ctx, "PutRepositoryTriggers")
         if old and new.get("KmsKeyId") != old.get("KmsKeyId"):
