@@ -16,6 +16,7 @@ class Clients:
     """What the scenarios of stacks share: calls that may be made again, and lists of everything."""
 
     def __init__(self, cloud: DoomedCloud) -> None:
+        self.cloud = cloud
         self.stacks = cloud.client("cloudformation")
         self.logs, self.sqs, self.events = cloud.client("logs"), cloud.client("sqs"), cloud.client("events")
 

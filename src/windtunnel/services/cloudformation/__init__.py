@@ -4,6 +4,7 @@ from windtunnel.kernel.registry import ServiceRules, service_rules
 from windtunnel.services.cloudformation import explaining as explaining
 from windtunnel.services.cloudformation import jobs as jobs
 from windtunnel.services.cloudformation import operations as operations
+from windtunnel.services.cloudformation import retention as retention
 
 service_rules(
     "cloudformation",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.trail import trail
-from windtunnel.services.cloudformation import happening
+from windtunnel.services.cloudformation import happening, retention
 from windtunnel.services.cloudformation.answering import CustomRequest
 from windtunnel.services.cloudformation.executing.live import Live
 from windtunnel.services.cloudformation.executing.outputs import forget_exports, forget_imports, write_outputs
@@ -121,6 +121,7 @@ def _unmade(ctx: Context, live: Live) -> str:
     for kind in (Signal, CustomRequest):
         for found in ctx.tx.scan(kind, prefix=f"{stack.id}/"):
             ctx.tx.delete(kind, found.key())
+    retention.note(ctx, stack)
     return _end(ctx, live, "DELETE_COMPLETE")
 
 
