@@ -14,6 +14,7 @@ import pytest
 from windtunnel.compute import oci, seccomp
 from windtunnel.compute.driver import Exited, GuestFile, SandboxSpec, check_spec
 from windtunnel.compute.dummy import DummyDriver, Outcome, World
+from windtunnel.compute.network import Network
 from windtunnel.compute.shim import inside, log, runner, runtimes
 from windtunnel.compute.watcher import ExitWatcher
 
@@ -260,3 +261,16 @@ def test_the_dummy_does_what_the_script_says() -> None:
     status = driver.status(handle)
     assert isinstance(status, Exited) and status.code == 2
     assert [frame.data for frame in driver.logs(handle, 0)[0]] == [b'{"A": "b"}']
+
+
+def test_an_address_that_is_released_while_the_reserved_ones_are_listed(tmp_path: Path) -> None:
+    """A dangling link is what such a file looks like to the reader: listed, and gone when it is opened."""
+    network = Network(tmp_path)
+    assert network.reservations() == {}
+    addresses = tmp_path / "addresses"
+    addresses.mkdir()
+    (addresses / "198.19.0.13").write_text("i-1")
+    (addresses / "198.19.0.14").symlink_to(addresses / "gone")
+    assert network.reservations() == {"198.19.0.13": "i-1"}
+    network.release("i-1")
+    assert network.reservations() == {}

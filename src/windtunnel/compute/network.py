@@ -15,7 +15,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from windtunnel.compute.driver import GUEST_ENDPOINT_PORT, GUEST_METADATA_PORT, GUEST_TLS_PORT, SandboxError
@@ -154,10 +154,16 @@ class Network:
         temporary.rename(self._addresses / ip)
 
     def reservations(self) -> dict[str, str]:
-        """Address -> sandbox id."""
-        if not self._addresses.is_dir():
+        """Address -> sandbox id. What is released while this looks is left out."""
+        try:
+            addresses = [name for name in os.listdir(self._addresses) if not name.startswith(".")]
+        except FileNotFoundError:
             return {}
-        return {entry.name: entry.read_text() for entry in self._addresses.iterdir() if not entry.name.startswith(".")}
+        held = {}
+        for address in addresses:
+            with suppress(FileNotFoundError):
+                held[address] = (self._addresses / address).read_text()
+        return held
 
     def release(self, sandbox_id: str) -> None:
         with self._turn:
@@ -266,8 +272,15 @@ def _abandoned_bridges() -> Iterator[str]:
     for link in Path("/sys/class/net").glob("wt*/bridge"):
         bridge = link.parent
         root = _read(str(bridge / "ifalias")).strip()
-        if root.startswith("/") and not os.path.exists(root) and not any((bridge / "brif").iterdir()):
+        if root.startswith("/") and not os.path.exists(root) and not _ports(bridge):
             yield bridge.name
+
+
+def _ports(bridge: Path) -> list[str]:
+    try:
+        return os.listdir(bridge / "brif")
+    except FileNotFoundError:  # it went while this looked
+        return []
 
 
 def _taken(own_bridge: str) -> Iterator[ipaddress.IPv4Network]:
