@@ -6,18 +6,18 @@ Invariant: without a policy everything is allowed; with one, what no statement a
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.matching import fits
 from windtunnel.services.cloudformation.model import Operation, Stack, StackResource
 
+Action = Literal["Update:Modify", "Update:Replace", "Update:Delete"]
+"""What an update does to a resource: changes it in place, makes another in its stead, takes it away."""
+
 
 def wildcard(pattern: str, text: str) -> bool:
     return fits(pattern.split("*"), text)
-
-
-ACTIONS = ("Update:Modify", "Update:Replace", "Update:Delete")
 
 
 def check(text: str) -> None:
@@ -41,7 +41,7 @@ def check(text: str) -> None:
             raise broken
 
 
-def refusal(stack: Stack, operation: Operation, resource: StackResource, changed: frozenset[str], action: str = "Update:Modify") -> str:
+def refusal(stack: Stack, operation: Operation, resource: StackResource, action: Action) -> str:
     """Why the policy forbids it, "" when it does not."""
     text = operation.options.policy or stack.policy
     if not text:
@@ -51,15 +51,22 @@ def refusal(stack: Stack, operation: Operation, resource: StackResource, changed
 
 def denied(policy: dict[str, Any], logical: str, type_name: str, action: str) -> str:
     allowed = False
-    said = "Action denied by stack policy: "
     statements = policy.get("Statement") or []
     for number, statement in enumerate(statements if isinstance(statements, list) else [statements]):
         if not _covers(statement, logical, type_name, action):
             continue
         if statement.get("Effect") == "Deny":
-            return f"{said}Statement [#{number}] does not allow [{action}] for resource [{logical}]"
+            what, where = (", ".join(_as_list(statement.get(name))) for name in (_said(statement, "Action"), _said(statement, "Resource")))
+            return f"Action denied by stack policy: Statement [#{number}] does not allow [{what}] for resource [{where}]"
         allowed = True
-    return "" if allowed else f"{said}No statement allows [{action}] for resource [{logical}]"
+    return (
+        "" if allowed else f"Action not allowed by stack policy: no statement allows [{action}] for resource [LogicalResourceId/{logical}]"
+    )
+
+
+def _said(statement: dict[str, Any], name: str) -> str:
+    """A refusal names its statement's own actions and resources, as they are written there."""
+    return name if name in statement else f"Not{name}"
 
 
 def _as_list(value: Any) -> list[str]:

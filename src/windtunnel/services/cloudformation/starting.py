@@ -117,7 +117,13 @@ def begin_create(ctx: Context, stack: Stack, version: int, *, options: Options, 
     return begin(ctx, stack, "create", "CREATE_IN_PROGRESS", made=version, options=options, token=token, trouble=trouble)
 
 
-def check_updatable(ctx: Context, stack: Stack) -> None:
+def check_updatable(ctx: Context, stack: Stack, disable_rollback: bool) -> None:
+    """What a failure left behind goes on with `--disable-rollback` or is turned back, but never both."""
+    if stack.status in PRESERVED and not disable_rollback:
+        raise invalid(
+            f"This stack is currently in a non-terminal [{stack.status}] state. To update the stack from this state, please use the"
+            " disable-rollback parameter with update-stack API. To rollback to the last known good state, use the rollback-stack API"
+        )
     if stack.status not in UPDATABLE | PRESERVED:
         arn = stack.arn(ctx.scope)
         raise invalid(f"Stack:{arn} is in {stack.status} state and can not be updated.")

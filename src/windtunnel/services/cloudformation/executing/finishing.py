@@ -11,10 +11,12 @@ from windtunnel.kernel.trail import trail
 from windtunnel.services.cloudformation import happening, retention
 from windtunnel.services.cloudformation.answering import CustomRequest
 from windtunnel.services.cloudformation.executing.live import Live
+from windtunnel.services.cloudformation.executing.making import begin, fail_because
 from windtunnel.services.cloudformation.executing.outputs import forget_exports, forget_imports, write_outputs
 from windtunnel.services.cloudformation.executing.reasons import names
 from windtunnel.services.cloudformation.language.errors import TemplateError
 from windtunnel.services.cloudformation.model import Signal, Stack, Template, arrival, run_id
+from windtunnel.services.cloudformation.policies import refusal
 
 ROLLBACK_REQUESTED = "Rollback requested by user."
 DELETE_REQUESTED = "Delete requested by user."
@@ -48,6 +50,8 @@ def failures(live: Live) -> str:
 
 def _made(ctx: Context, live: Live) -> str:
     operation = live.operation
+    if operation.kind == "update" and not operation.failed and not operation.reason:
+        _protect(ctx, live)
     if not operation.failed and not operation.reason:
         try:
             with ctx.tx.savepoint():
@@ -63,6 +67,18 @@ def _made(ctx: Context, live: Live) -> str:
     if operation.cancelled:
         return _fail(ctx, live, "" if operation.reason == "User Initiated" else f"{operation.reason}. ")
     return _fail(ctx, live, failures(live))
+
+
+def _protect(ctx: Context, live: Live) -> None:
+    """What the new template has no more goes in the cleanup, from which nothing turns back: the stack policy is asked before."""
+    assert live.template is not None
+    for logical, resource in list(live.resources.items()):
+        if logical in live.template.needs or resource.now is None or resource.new:
+            continue
+        refused = refusal(live.stack, live.operation, resource, "Update:Delete")
+        if refused:
+            begin(ctx, live, resource, resource.now.physical, "")
+            fail_because(ctx, live, resource, refused)
 
 
 def _fail(ctx: Context, live: Live, said: str) -> str:

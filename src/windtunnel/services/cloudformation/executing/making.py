@@ -30,6 +30,7 @@ from windtunnel.services.cloudformation.policies import refusal
 
 REPLACING = "Requested update requires the creation of a new physical resource; hence creating one."
 INITIATED = "Resource creation Initiated"
+NO_REPLACEMENT = "Replacement type updates not supported on stack with disable-rollback."
 
 
 def make(ctx: Context, live: Live, logical: str) -> None:
@@ -170,13 +171,16 @@ def _converge(ctx: Context, actor: Context, live: Live, resource: StackResource,
         _adopt_attributes(live, resource, handler, said, old)
         live.walk.done(resource.logical)
         return
-    refused = refusal(live.stack, live.operation, resource, changed)
+    create_only = checking.create_only(schema, old.properties, said.stored) if schema is not None else frozenset()
+    replacing = bool(create_only) or handler.replaces(old.properties, said.stored, changed)
+    refused = refusal(live.stack, live.operation, resource, "Update:Replace" if replacing else "Update:Modify")
+    if replacing and not refused and live.operation.kind == "update" and live.stack.disable_rollback:
+        refused = NO_REPLACEMENT
     if refused:
         begin(ctx, live, resource, old.physical, said.shown)
         fail_because(ctx, live, resource, refused, said.shown)
         return
-    create_only = checking.create_only(schema, old.properties, said.stored) if schema is not None else frozenset()
-    if create_only or handler.replaces(old.properties, said.stored, changed):
+    if replacing:
         _replace(ctx, actor, live, resource, handler, said)
     else:
         _update(ctx, actor, live, resource, handler, said, bool(changed) or handler.always)

@@ -22,8 +22,9 @@ def restore(ctx: Context, live: Live, logical: str) -> None:
     before, now = resource.before, resource.now
     if before is None:
         if resource.status == "UPDATE_FAILED" and now is not None:
-            _say_restored(ctx, live, resource)
-        live.walk.done(logical)
+            _see_again(ctx, live, resource, now)
+        else:
+            live.walk.done(logical)
         return
     if logical in live.operation.options.skip:
         resource.now = before
@@ -41,6 +42,24 @@ def restore(ctx: Context, live: Live, logical: str) -> None:
         live.walk.done(logical)
         return
     _update_back(ctx, live, resource, now, before)
+
+
+def _see_again(ctx: Context, live: Live, resource: StackResource, now: State) -> None:
+    """Its update failed and changed nothing: it is what it was, if it still is there. What someone else took away cannot be turned back."""
+    handler = handler_of(resource.type)
+    gone = False
+    if handler.missing:
+        try:
+            gone = handler.read(acting(ctx, live.operation, live.arn), as_resource(live, resource, now)) is None
+        except (AwsError, Failed) as error:
+            gone = isinstance(error, AwsError) and error.code in handler.missing
+    if not gone or resource.logical in live.operation.options.skip:
+        _say_restored(ctx, live, resource)
+        live.walk.done(resource.logical)
+        return
+    live.touch(resource)
+    happening.of_resource(ctx, live.stack, live.operation, resource, "UPDATE_IN_PROGRESS", "", now.physical)
+    fail(ctx, live, resource, Failed(f"Resource of type '{resource.type}' with identifier '{now.physical}' was not found.", "NotFound"))
 
 
 def _say_restored(ctx: Context, live: Live, resource: StackResource) -> None:

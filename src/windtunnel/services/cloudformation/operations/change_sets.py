@@ -167,7 +167,7 @@ def create_change_set(
     if ctx.tx.count(ChangeSet, prefix=f"{stack.id}/") >= LIMIT:
         raise AwsError("LimitExceededException", f"ChangeSet limit exceeded for stack {stack.name}")
     if not first:
-        starting.check_updatable(ctx, stack)
+        starting.check_updatable(ctx, stack, disable_rollback=True)
     check_types(submission, resource_types)
     nested = [name for name, kind in submission.types.items() if kind == STACK_TYPE]
     starting.check_role(ctx, role_arn, stack.arn(ctx.scope))
@@ -332,7 +332,7 @@ def execute_change_set(
     if disable_rollback and found.on_failure:
         raise invalid("DisableRollback cannot be specified when the change set has OnStackFailure.")
     if not found.first:
-        starting.check_updatable(ctx, stack)
+        starting.check_updatable(ctx, stack, bool(disable_rollback))
     template = ctx.tx.get(Template, f"{stack.id}/{found.version:06d}")
     changed = starting.types_changed(ctx, stack, template.types if template is not None else {})
     if changed:

@@ -249,7 +249,7 @@ def update_stack(
     stack = the_stack(ctx, stack_name)
     if starting.check_token(ctx, stack, client_request_token):
         return {"StackId": stack.arn(ctx.scope), "OperationId": stack.operation}
-    starting.check_updatable(ctx, stack)
+    starting.check_updatable(ctx, stack, disable_rollback)
     if prepared is None or prepared[0] != stack.id:
         # It was being worked on, or was another one, when the template was looked at.
         raise invalid(f"Stack:{stack.arn(ctx.scope)} is in UPDATE_IN_PROGRESS state and can not be updated.")

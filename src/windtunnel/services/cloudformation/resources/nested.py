@@ -128,7 +128,7 @@ class NestedStack(ResourceType):
         tags = _tags(new)
         if starting.unchanged(ctx, child, prepared.submission, tags):
             return None
-        starting.check_updatable(ctx, child)
+        starting.check_updatable(ctx, child, parent.disable_rollback)
         child.capabilities, child.disable_rollback = parent.capabilities, parent.disable_rollback
         version = starting.keep_template(ctx, child, prepared.submission, tags)
         starting.begin_update(

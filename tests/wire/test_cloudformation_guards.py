@@ -1,0 +1,122 @@
+"""What guards a stack against its updates: stack policies, the state that `--disable-rollback` leaves, and things that others took away."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from clients import Door
+from harness import InProcessCloud
+from stacks import Scripted, Stacks, template, thing
+from windtunnel.provision.registry import RESOURCE_TYPES, handler
+
+ALLOW = {"Effect": "Allow", "Action": "Update:*", "Principal": "*", "Resource": "*"}
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcessCloud]:
+    with InProcessCloud(tmp_path_factory.mktemp("guards")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def stacks(cloud: InProcessCloud) -> Stacks:
+    return Stacks(Door(cloud))
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Scripted:
+    handler("AWS::SQS::Queue")
+    scripted = Scripted()
+    monkeypatch.setitem(RESOURCE_TYPES, "AWS::CloudFormation::CustomResource", scripted)
+    return scripted
+
+
+def policy(**deny: Any) -> str:
+    return json.dumps({"Statement": [ALLOW, {"Effect": "Deny", "Principal": "*", **deny}]})
+
+
+@pytest.mark.parametrize(
+    ("name", "deny", "update", "denied"),
+    [
+        pytest.param(
+            "replaced",
+            {"Action": "Update:Replace", "Resource": "LogicalResourceId/A"},
+            template(A=thing(Replace="2"), B=thing()),
+            ("A", "[Update:Replace] for resource [LogicalResourceId/A]"),
+            id="a replacement",
+        ),
+        pytest.param(
+            "removed",
+            {
+                "Action": ["Update:Delete", "Update:Replace"],
+                "Resource": "*",
+                "Condition": {"StringEquals": {"ResourceType": ["Custom::Thing"]}},
+            },
+            template(A=thing(Replace="1")),
+            ("B", "[Update:Delete, Update:Replace] for resource [*]"),
+            id="a removal",
+        ),
+        pytest.param(
+            "modified",
+            {"Action": "Update:Modify", "NotResource": "LogicalResourceId/B"},
+            template(A=thing(Replace="1", Colour="red"), B=thing()),
+            ("A", "[Update:Modify] for resource [LogicalResourceId/B]"),
+            id="a change",
+        ),
+    ],
+)
+def test_a_stack_policy_denies(
+    stacks: Stacks, script: Scripted, name: str, deny: dict[str, Any], update: dict[str, Any], denied: tuple[str, str]
+) -> None:
+    stacks.create(name, template(A=thing(Replace="1"), B=thing()), StackPolicyBody=policy(**deny))
+    before = dict(script.exists)
+    assert stacks.update(name, update) == "UPDATE_ROLLBACK_COMPLETE"
+    assert script.exists == before
+    reason = f"Action denied by stack policy: Statement [#1] does not allow {denied[1]}"
+    assert (denied[0], "UPDATE_FAILED", reason) in stacks.events(name)
+    assert stacks.update(name, update, StackPolicyDuringUpdateBody=json.dumps({"Statement": [ALLOW]})) == "UPDATE_COMPLETE"
+
+
+def test_a_stack_policy_lets_through_what_it_does_not_deny(stacks: Stacks, script: Scripted) -> None:
+    stacks.create("open", template(A=thing(), B=thing()), StackPolicyBody=policy(Action="Update:Replace", Resource="*"))
+    assert stacks.update("open", template(A=thing(Colour="red"))) == "UPDATE_COMPLETE"
+
+
+def test_what_no_statement_allows_is_not_allowed(stacks: Stacks, script: Scripted) -> None:
+    only = json.dumps({"Statement": [{**ALLOW, "Resource": "LogicalResourceId/B"}]})
+    stacks.create("closed", template(A=thing(), B=thing()), StackPolicyBody=only)
+    assert stacks.update("closed", template(A=thing(Colour="red"), B=thing())) == "UPDATE_ROLLBACK_COMPLETE"
+    assert any(reason.startswith("Action not allowed by stack policy") for _, _, reason in stacks.events("closed"))
+
+
+def test_nothing_is_replaced_without_a_way_back(stacks: Stacks, script: Scripted) -> None:
+    stacks.create("forward", template(A=thing(Replace="1")))
+    changed = template(A=thing(Replace="2"))
+    assert stacks.update("forward", changed, DisableRollback=True) == "UPDATE_FAILED"
+    assert ("A", "UPDATE_FAILED", "Replacement type updates not supported on stack with disable-rollback.") in stacks.events("forward")
+    with pytest.raises(ClientError, match=r"currently in a non-terminal \[UPDATE_FAILED\] state"):
+        stacks.update("forward", changed)
+    stacks.api.create_change_set(StackName="forward", ChangeSetName="again", TemplateBody=json.dumps(template(A=thing(Replace="1"))))
+    with pytest.raises(ClientError, match="use the rollback-stack API"):
+        stacks.api.execute_change_set(StackName="forward", ChangeSetName="again")
+    stacks.api.execute_change_set(StackName="forward", ChangeSetName="again", DisableRollback=True)
+    assert stacks.arrived("forward") == "UPDATE_COMPLETE"
+    assert stacks.update("forward", changed) == "UPDATE_COMPLETE"
+
+
+def test_what_someone_took_away_cannot_be_turned_back(stacks: Stacks, cloud: InProcessCloud) -> None:
+    def queue(seconds: int) -> dict[str, Any]:
+        return template(Q={"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": seconds}})
+
+    stacks.create("bereft", queue(10))
+    Door(cloud).client("sqs").delete_queue(QueueUrl=stacks.physical("bereft", "Q"))
+    assert stacks.update("bereft", queue(20)) == "UPDATE_ROLLBACK_FAILED"
+    stacks.api.continue_update_rollback(StackName="bereft", ResourcesToSkip=["Q"])
+    assert stacks.arrived("bereft") == "UPDATE_ROLLBACK_COMPLETE"
+    assert stacks.update("bereft", template(R={"Type": "AWS::SQS::Queue"})) == "UPDATE_COMPLETE"
