@@ -1,4 +1,4 @@
-"""CloudFormation's own types: wait conditions, custom resources behind a topic, nested stacks."""
+"""CloudFormation's own types: wait conditions, custom resources behind a topic."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from botocore.exceptions import ClientError
 
 from clients import Door
 from harness import InProcessCloud, until
@@ -18,7 +17,6 @@ from stacks import Stacks, template
 from windtunnel.services.cloudformation.answering import Answers
 
 GROUP = "AWS::Logs::LogGroup"
-BUCKET = "http://127.0.0.1:4566/templates"
 
 
 @pytest.fixture
@@ -157,72 +155,3 @@ def test_a_custom_resource_behind_a_function_fails_by_name(stacks: Stacks) -> No
     arn = "arn:aws:lambda:us-east-1:123456789012:function:provider"
     assert stacks.create("function", custom(arn)) == "ROLLBACK_COMPLETE"
     assert any("does not run Lambda functions yet" in reason for _, _, reason in stacks.events("function"))
-
-
-# -- nested stacks ----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def keep(door: Door) -> Any:
-    """Put a template into S3; its address."""
-    s3 = door.client("s3")
-    s3.create_bucket(Bucket="templates")
-
-    def put_template(name: str, body: dict[str, Any]) -> str:
-        s3.put_object(Bucket="templates", Key=name, Body=json.dumps(body).encode())
-        return f"{BUCKET}/{name}"
-
-    return put_template
-
-
-def child(days: int, **more: Any) -> dict[str, Any]:
-    return {
-        "Parameters": {"Name": {"Type": "String"}},
-        "Resources": {
-            "Group": {"Type": GROUP, "Properties": {"LogGroupName": {"Ref": "Name"}, "RetentionInDays": days}},
-            **more,
-        },
-        "Outputs": {"Arn": {"Value": {"Fn::GetAtt": ["Group", "Arn"]}}},
-    }
-
-
-def parent(url: str, **more: Any) -> dict[str, Any]:
-    nested = {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": url, "Parameters": {"Name": "inner"}}}
-    return template(Child=nested, **more) | {"Outputs": {"Arn": {"Value": {"Fn::GetAtt": ["Child", "Outputs.Arn"]}}}}
-
-
-def test_a_nested_stack_lives_and_changes_with_its_parent(door: Door, stacks: Stacks, keep: Any) -> None:
-    logs = door.client("logs")
-    body = parent(keep("child", child(1)))
-    assert stacks.create("outer", body) == "CREATE_COMPLETE"
-    assert stacks.describe("outer")["Outputs"][0]["OutputValue"].endswith(":log-group:inner:*")
-    inner = stacks.physical("outer", "Child")
-    shown = stacks.describe(inner)
-    assert shown["StackName"].startswith("outer-Child-") and shown["ParentId"] == shown["RootId"] == stacks.describe("outer")["StackId"]
-    keep("child", child(3))
-    assert (
-        stacks.update("outer", body | {"Description": "again", "Parameters": {"P": {"Type": "String", "Default": "x"}}})
-        == "UPDATE_COMPLETE"
-    )
-    assert logs.describe_log_groups()["logGroups"][0]["retentionInDays"] == 3
-    with pytest.raises(ClientError, match="nested stack"):
-        stacks.api.update_termination_protection(StackName=inner, EnableTerminationProtection=True)
-    assert stacks.delete("outer") == "DELETE_COMPLETE"
-    assert logs.describe_log_groups()["logGroups"] == [] and stacks.describe(inner)["StackStatus"] == "DELETE_COMPLETE"
-
-
-def test_a_child_that_fails_fails_its_parent(door: Door, stacks: Stacks, keep: Any) -> None:
-    broken = child(1, Bad={"Type": GROUP, "DependsOn": "Group", "Properties": {"Nonsense": 1}})
-    assert stacks.create("outer", parent(keep("child", broken))) == "ROLLBACK_COMPLETE"
-    reason = next(reason for logical, status, reason in stacks.events("outer") if (logical, status) == ("Child", "CREATE_FAILED"))
-    assert reason.startswith("Embedded stack arn:aws:cloudformation:") and "was not successfully created" in reason
-    assert door.client("logs").describe_log_groups()["logGroups"] == []
-
-
-def test_a_child_is_turned_back_with_its_parent(door: Door, stacks: Stacks, keep: Any) -> None:
-    body = parent(keep("child", child(1)))
-    stacks.create("outer", body)
-    keep("child", child(3))
-    bad = {"Type": GROUP, "DependsOn": "Child", "Properties": {"Nonsense": 1}}
-    assert stacks.update("outer", parent(f"{BUCKET}/child", Bad=bad)) == "UPDATE_ROLLBACK_COMPLETE"
-    assert door.client("logs").describe_log_groups()["logGroups"][0]["retentionInDays"] == 1

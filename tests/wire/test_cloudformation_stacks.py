@@ -185,7 +185,7 @@ def test_an_update_that_cannot_be_rolled_back_is_continued(stacks: Stacks, scrip
     assert stacks.describe("stuck")["StackStatusReason"] == "The following resource(s) failed to update: [A]. "
     stacks.api.continue_update_rollback(StackName="stuck")
     assert stacks.arrived("stuck") == "UPDATE_ROLLBACK_FAILED"
-    with pytest.raises(ClientError, match="cannot be skipped"):
+    with pytest.raises(ClientError, match="Only the resources failed during UpdateRollback are allowed to be skipped"):
         stacks.api.continue_update_rollback(StackName="stuck", ResourcesToSkip=["B"])
     stacks.api.continue_update_rollback(StackName="stuck", ResourcesToSkip=["A"])
     assert stacks.arrived("stuck") == "UPDATE_ROLLBACK_COMPLETE"

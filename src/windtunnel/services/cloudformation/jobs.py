@@ -13,6 +13,8 @@ from windtunnel.services.cloudformation.model import Operation, Stack
 
 EVERY = 0.25
 """Seconds between looks at what is coming."""
+HELD = 30.0
+"""Seconds between looks of a nested stack that waits for its parent, who wakes it: this is for a word that was not heard."""
 
 
 def record_failure(ctx: Context, message: str, stack_id: str, operation_id: str, doing: str) -> None:
@@ -38,4 +40,6 @@ def carry_out(run: Run, stack_id: str, operation_id: str, doing: str) -> None:
             run.read(prepare, operation_id)
         elif said == "wait":
             run.until(f"{doing}-{number}-looked", lambda ctx: look(ctx, stack_id, operation_id), every=EVERY)
+        elif said == "hold":
+            run.until(f"{doing}-{number}-held", lambda ctx: look(ctx, stack_id, operation_id), every=HELD)
         number += 1

@@ -23,7 +23,8 @@ UPDATABLE = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_CO
 PRESERVED = frozenset({"CREATE_FAILED", "UPDATE_FAILED"})
 """What `--disable-rollback` leaves: it may be updated again, rolled back, or deleted."""
 Kind = Literal["create", "update", "delete", "rollback", "update-rollback"]
-Phase = Literal["make", "clean", "restore", "clean-restored", "unmake"]
+Phase = Literal["make", "held", "clean", "restore", "held-restored", "clean-restored", "unmake"]
+"""held, held-restored: a nested stack has done its part, and waits for its parent to clean up, or to turn back."""
 
 
 class Value(msgspec.Struct):
@@ -51,6 +52,8 @@ class Operation(Record, kw_only=True):
     """What is being done with a stack. principal: as whom. made: the template version that is made true, back_to: the one of before.
 
     phase: how far it is. cancelled: someone asked an update to turn back. unmade: a creation's rollback, or a deletion.
+    nested: the parent does it, and says when it may clean up. turned: why it turned back, as the stack said. outputs: those of before, while it
+    is held. change_set: the id of the change set that it executes.
     """
 
     KIND: ClassVar[str] = "cloudformation.operation"
@@ -70,6 +73,10 @@ class Operation(Record, kw_only=True):
     cancelled: bool = False
     failed: list[str] = []
     reason: str = ""
+    nested: bool = False
+    turned: str = ""
+    outputs: list[dict[str, str]] = []
+    change_set: str = ""
 
     def key(self) -> str:
         return self.id

@@ -14,6 +14,7 @@ from windtunnel.kernel.trail import trail
 from windtunnel.services.cloudformation import happening
 from windtunnel.services.cloudformation.model import (
     PRESERVED,
+    STACK_TYPE,
     UPDATABLE,
     ChangeSet,
     Kind,
@@ -81,6 +82,8 @@ def begin(
     trouble: str = "",
     principal: Principal | None = None,
     role_arn: str | None = None,
+    nested: bool = False,
+    change_set: str = "",
 ) -> Operation:
     """Record the operation and start its run."""
     operation = Operation(
@@ -97,6 +100,8 @@ def begin(
         options=options or Options(),
         reason=trouble,
         cancelled=bool(trouble),
+        nested=nested,
+        change_set=change_set,
     )
     stack.operation, stack.token = operation.id, token
     happening.of_stack(ctx, stack, operation, status, reason)
@@ -113,8 +118,21 @@ def supersede(ctx: Context, stack: Stack) -> None:
         ctx.cloud.wake(ctx, run_id(stack.operation))
 
 
-def begin_create(ctx: Context, stack: Stack, version: int, *, options: Options, token: str, trouble: str) -> Operation:
-    return begin(ctx, stack, "create", "CREATE_IN_PROGRESS", made=version, options=options, token=token, trouble=trouble)
+def begin_create(
+    ctx: Context, stack: Stack, version: int, *, options: Options, token: str, trouble: str, nested: bool = False, change_set: str = ""
+) -> Operation:
+    return begin(
+        ctx,
+        stack,
+        "create",
+        "CREATE_IN_PROGRESS",
+        made=version,
+        options=options,
+        token=token,
+        trouble=trouble,
+        nested=nested,
+        change_set=change_set,
+    )
 
 
 def check_updatable(ctx: Context, stack: Stack, disable_rollback: bool) -> None:
@@ -129,29 +147,77 @@ def check_updatable(ctx: Context, stack: Stack, disable_rollback: bool) -> None:
         raise invalid(f"Stack:{arn} is in {stack.status} state and can not be updated.")
 
 
-def unchanged(ctx: Context, stack: Stack, submission: Submission, tags: dict[str, str]) -> bool:
-    """Whether an update would change nothing that AWS calls a change."""
+def unchanged(
+    ctx: Context, stack: Stack, submission: Submission, tags: dict[str, str], made: int | None = None, *, within: bool = True
+) -> bool:
+    """Whether an update would change nothing that AWS calls a change. made: compared with this version, not with the one in force.
+
+    Nested stacks may have changed behind the same address, so a stack that has some can always be updated; within=False: they are looked at elsewhere.
+    """
     if stack.status in PRESERVED:
         return False
-    old = ctx.tx.get(Template, f"{stack.id}/{stack.made:06d}")
-    if old is None:
+    old = ctx.tx.get(Template, f"{stack.id}/{stack.made if made is None else made:06d}")
+    if old is None or (within and STACK_TYPE in submission.types.values()):
         return False
     same = (old.parameters, old.conditions, stack.tags, old.zones) == (submission.parameters, submission.conditions, tags, submission.zones)
     return same and old.significant == submission.significant
 
 
-def begin_update(ctx: Context, stack: Stack, version: int, *, description: str, options: Options, token: str, trouble: str) -> Operation:
+def begin_update(
+    ctx: Context,
+    stack: Stack,
+    version: int,
+    *,
+    description: str,
+    options: Options,
+    token: str,
+    trouble: str,
+    nested: bool = False,
+    change_set: str = "",
+) -> Operation:
     """Make a kept version of the template true; the stack says at once what it says."""
     template = ctx.tx.get(Template, f"{stack.id}/{version:06d}")
     assert template is not None
     stack.parameters, stack.tags, stack.updated, stack.description = template.given, template.tags, ctx.now, description
-    for change_set in ctx.tx.scan(ChangeSet, prefix=f"{stack.id}/"):
-        if change_set.execution == "AVAILABLE":
+    for plan in ctx.tx.scan(ChangeSet, prefix=f"{stack.id}/"):
+        if plan.execution == "AVAILABLE":
             # It was planned against what the stack is no more.
-            change_set.execution = "OBSOLETE"
-            ctx.tx.put(change_set)
+            plan.execution = "OBSOLETE"
+            ctx.tx.put(plan)
     return begin(
-        ctx, stack, "update", "UPDATE_IN_PROGRESS", made=version, back_to=stack.made, options=options, token=token, trouble=trouble
+        ctx,
+        stack,
+        "update",
+        "UPDATE_IN_PROGRESS",
+        made=version,
+        back_to=stack.made,
+        options=options,
+        token=token,
+        trouble=trouble,
+        nested=nested,
+        change_set=change_set,
+    )
+
+
+def roll_update_back(
+    ctx: Context, stack: Stack, options: Options, token: str, role_arn: str | None = None, *, nested: bool = False
+) -> Operation:
+    """From wherever the update stopped, to what the stack was."""
+    back = ctx.tx.get(Template, f"{stack.id}/{stack.made:06d}")
+    if back is not None:
+        stack.parameters, stack.tags = back.given, back.tags
+    return begin(
+        ctx,
+        stack,
+        "update-rollback",
+        "UPDATE_ROLLBACK_IN_PROGRESS",
+        made=stack.made,
+        back_to=stack.made,
+        phase="restore",
+        options=options,
+        token=token,
+        role_arn=role_arn,
+        nested=nested,
     )
 
 

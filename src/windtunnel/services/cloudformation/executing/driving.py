@@ -27,11 +27,20 @@ from windtunnel.services.cloudformation.model import Operation, Stack, StackReso
 
 MOST = 96
 SECONDS = 0.015
-STEPS = {"make": make, "restore": restore, "clean": remove, "clean-restored": remove, "unmake": remove}
+STEPS = {
+    "make": make,
+    "held": remove,
+    "restore": restore,
+    "held-restored": remove,
+    "clean": remove,
+    "clean-restored": remove,
+    "unmake": remove,
+}
 
 
 def advance(ctx: Context, stack_id: str, operation_id: str) -> str:
-    """One batch. "more": there is more to do now; "prepare": a handler's slow work comes first; "wait": something is coming; "done"."""
+    """One batch. "more": there is more to do now; "prepare": a handler's slow work comes first; "wait": something is coming; "hold": the parent
+    has the word; "done"."""
     operation = ctx.tx.get(Operation, operation_id)
     stack = ctx.tx.get(Stack, stack_id)
     live = LIVE.take(operation_id)
@@ -42,7 +51,9 @@ def advance(ctx: Context, stack_id: str, operation_id: str) -> str:
     else:
         phase = live.operation.phase
         live.operation, live.stack = operation, stack
-        assert operation.phase == phase
+        if operation.phase != phase:
+            # The parent has said how a nested stack goes on.
+            live.enter(operation.phase)
     with happening.gathered(ctx):
         said = _batch(ctx, live)
     live.write(ctx)
@@ -193,6 +204,8 @@ def look(ctx: Context, stack_id: str, operation_id: str) -> str | None:
         return "look"
     if operation.cancelled and operation.phase == "make":
         return "cancelled"
+    if operation.phase != live.operation.phase:
+        return "turned"
     minutes = operation.options.timeout_minutes
     if minutes and operation.kind == "create" and operation.phase == "make" and ctx.now >= operation.started + minutes * 60:
         return "late"

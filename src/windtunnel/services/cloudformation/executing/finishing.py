@@ -23,10 +23,12 @@ DELETE_REQUESTED = "Delete requested by user."
 
 
 def turn(ctx: Context, live: Live) -> str:
-    """A phase is through. "more" when another begins, "done" at the end."""
+    """A phase is through. "more" when another begins, "hold" when the parent's word is awaited, "done" at the end."""
     phase = live.operation.phase
     if phase == "make":
         return _made(ctx, live)
+    if phase in ("held", "held-restored"):
+        return "hold"
     if phase == "clean":
         return _end(ctx, live, "UPDATE_COMPLETE")
     if phase == "restore":
@@ -53,6 +55,8 @@ def _made(ctx: Context, live: Live) -> str:
     if operation.kind == "update" and not operation.failed and not operation.reason:
         _protect(ctx, live)
     if not operation.failed and not operation.reason:
+        if operation.nested:
+            operation.outputs = live.stack.outputs
         try:
             with ctx.tx.savepoint():
                 write_outputs(ctx, live)
@@ -62,8 +66,7 @@ def _made(ctx: Context, live: Live) -> str:
         if operation.kind == "create":
             return _end(ctx, live, "CREATE_COMPLETE")
         happening.of_stack(ctx, live.stack, operation, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
-        live.enter("clean")
-        return "more"
+        return _cleanup(ctx, live, "held", "clean")
     if operation.cancelled:
         return _fail(ctx, live, "" if operation.reason == "User Initiated" else f"{operation.reason}. ")
     return _fail(ctx, live, failures(live))
@@ -79,6 +82,15 @@ def _protect(ctx: Context, live: Live) -> None:
         if refused:
             begin(ctx, live, resource, resource.now.physical, "")
             fail_because(ctx, live, resource, refused)
+
+
+def _cleanup(ctx: Context, live: Live, held: str, clean: str) -> str:
+    """The cleanup begins; a nested stack's when its parent's does, for until then the parent may turn back."""
+    live.enter(held if live.operation.nested else clean)
+    if not live.operation.nested:
+        return "more"
+    tell_parent(ctx, live.stack)
+    return "hold"
 
 
 def _fail(ctx: Context, live: Live, said: str) -> str:
@@ -98,7 +110,9 @@ def _fail(ctx: Context, live: Live, said: str) -> str:
         return "more"
     if wish == "DO_NOTHING" and not operation.cancelled:
         return _end(ctx, live, "UPDATE_FAILED", said)
-    happening.of_stack(ctx, stack, operation, "UPDATE_ROLLBACK_IN_PROGRESS", said or "User Initiated")
+    operation.turned = said or "User Initiated"
+    happening.of_stack(ctx, stack, operation, "UPDATE_ROLLBACK_IN_PROGRESS", operation.turned)
+    tell_parent(ctx, stack)
     begin_restoring(ctx, live)
     return "more"
 
@@ -119,8 +133,7 @@ def _restored(ctx: Context, live: Live) -> str:
         text = f"The following resource(s) failed to update: {names(operation.failed)}. "
         return _end(ctx, live, "UPDATE_ROLLBACK_FAILED", text)
     happening.of_stack(ctx, live.stack, operation, "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")
-    live.enter("clean-restored")
-    return "more"
+    return _cleanup(ctx, live, "held-restored", "clean-restored")
 
 
 def _unmade(ctx: Context, live: Live) -> str:
@@ -156,8 +169,7 @@ def _end(ctx: Context, live: Live, status: str, reason: str = "") -> str:
         stack.epoch += 1
         _forget_templates(ctx, live)
     trail(ctx, [stack.name, live.arn], f"stack {stack.name} is {status}{': ' + reason if reason else ''}")
-    if stack.parent:
-        _tell_parent(ctx, stack.parent.split("/")[1])
+    tell_parent(ctx, stack)
     return "done"
 
 
@@ -173,7 +185,8 @@ def _forget_templates(ctx: Context, live: Live) -> None:
             ctx.tx.delete(Template, f"{stack.id}/{version:06d}")
 
 
-def _tell_parent(ctx: Context, parent_id: str) -> None:
-    parent = ctx.tx.get(Stack, parent_id)
+def tell_parent(ctx: Context, stack: Stack) -> None:
+    """Have the parent look."""
+    parent = ctx.tx.get(Stack, stack.parent.split("/")[1]) if stack.parent else None
     if parent is not None and parent.operation:
         ctx.cloud.wake(ctx, run_id(parent.operation))

@@ -17,7 +17,7 @@ from windtunnel.kernel.context import Context
 from windtunnel.services.cloudformation.executing.walk import Walk, reversed_needs
 from windtunnel.services.cloudformation.language.environment import Environment
 from windtunnel.services.cloudformation.language.scope import Scope
-from windtunnel.services.cloudformation.model import Export, Import, Operation, Stack, StackResource, Template
+from windtunnel.services.cloudformation.model import STACK_TYPE, Export, Import, Operation, Stack, StackResource, Template
 
 Spec = Mapping[str, Any]
 
@@ -62,6 +62,8 @@ class Live:
             self.walk = Walk(self.template.needs if self.template else {})
         elif phase == "restore":
             self.walk = Walk(self._old_needs())
+        elif phase in ("held", "held-restored"):
+            self.walk = Walk({})
         else:
             self.walk = Walk(reversed_needs(self._leaving(phase)))
         while self.walk.ready:
@@ -105,12 +107,16 @@ class Live:
             kept = {name for name, resource in self.resources.items() if not resource.new}
         leaving = {}
         for name, resource in self.resources.items():
-            if name in kept and not resource.leftovers:
+            if name in kept and not resource.leftovers and not self.ripples(resource):
                 continue
             if phase == "unmake" or resource.leftovers or resource.now is not None or name not in kept:
                 state = resource.now or (resource.leftovers[0] if resource.leftovers else None)
                 leaving[name] = state.needs if state is not None else []
         return leaving
+
+    def ripples(self, resource: StackResource) -> bool:
+        """Whether a cleanup goes on in a nested stack: one that was there before, and was looked at in this operation."""
+        return resource.type == STACK_TYPE and resource.before is not None and resource.now is not None and not resource.new
 
     # -- the template -------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from windtunnel.kernel.context import Context
 from windtunnel.services.cloudformation.executing.live import Live
 from windtunnel.services.cloudformation.language.errors import TemplateError
 from windtunnel.services.cloudformation.language.resolve import resolve
-from windtunnel.services.cloudformation.model import Export, Import
+from windtunnel.services.cloudformation.model import Export, Import, Stack
 
 
 def write_outputs(ctx: Context, live: Live) -> None:
@@ -60,6 +60,20 @@ def _write_exports(ctx: Context, live: Live, wanted: dict[str, str]) -> None:
         if other is not None and other.stack != live.stack.id:
             raise TemplateError(f"Export with name {name} is already exported by stack {other.stack_arn.split('/')[1]}")
         ctx.tx.put(Export(name=name, value=value, stack=live.stack.id, stack_arn=arn))
+
+
+def write_back(ctx: Context, stack: Stack, outputs: list[dict[str, str]]) -> None:
+    """A nested stack turns back after its outputs were written: they and its exports are again what they were, but for an export that someone
+    has imported meanwhile."""
+    stack.outputs = outputs
+    wanted = {output["ExportName"]: output["OutputValue"] for output in outputs if "ExportName" in output}
+    for export in ctx.tx.find(Export, "stack", stack.id):
+        if export.name not in wanted and not importers(ctx, export.name):
+            ctx.tx.delete(Export, export.name)
+    for name, value in wanted.items():
+        other = ctx.tx.get(Export, name)
+        if other is None or other.stack == stack.id:
+            ctx.tx.put(Export(name=name, value=value, stack=stack.id, stack_arn=stack.arn(ctx.scope)))
 
 
 def importers(ctx: Context, export: str) -> list[str]:

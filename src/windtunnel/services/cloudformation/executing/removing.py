@@ -11,6 +11,8 @@ from windtunnel.provision.registry import Failed
 from windtunnel.services.cloudformation import happening
 from windtunnel.services.cloudformation.executing.handling import acting, as_resource, handler_of
 from windtunnel.services.cloudformation.executing.live import Live
+from windtunnel.services.cloudformation.executing.making import complete
+from windtunnel.services.cloudformation.executing.nesting import release
 from windtunnel.services.cloudformation.executing.reasons import reason_of
 from windtunnel.services.cloudformation.executing.waiting import forget_signals
 from windtunnel.services.cloudformation.model import StackResource, State
@@ -29,7 +31,20 @@ def remove(ctx: Context, live: Live, logical: str) -> None:
             _never_was(ctx, live, resource)
         elif not _remove_state(ctx, live, resource, resource.now, _policy(live, resource.now), "delete"):
             return
+    elif live.ripples(resource):
+        _clean_within(ctx, live, resource)
+        return
     _gone(ctx, live, resource)
+
+
+def _clean_within(ctx: Context, live: Live, resource: StackResource) -> None:
+    """A nested stack may clean up now that its parent does."""
+    assert resource.now is not None
+    if release(ctx, resource.now.physical):
+        complete(ctx, live, resource, "update")
+        return
+    resource.going, resource.since = "update", ctx.now
+    live.going[resource.logical] = None
 
 
 def _leaves(live: Live, resource: StackResource) -> bool:

@@ -87,6 +87,7 @@ def _update_back(ctx: Context, live: Live, resource: StackResource, now: State, 
     try:
         handler = handler_of(resource.type)
         actor = acting(ctx, live.operation, live.arn)
+        actor.found["prepared"] = None
         asked = wanted(live, resource, handler, before.properties, ctx.ids.uuid(), ctx.ids.upper(12), before.metadata)
         if now.properties == before.properties and not handler.always:
             made = None

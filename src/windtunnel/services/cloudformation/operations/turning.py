@@ -6,14 +6,37 @@ from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.registry import writes
 from windtunnel.services.cloudformation import starting
 from windtunnel.services.cloudformation.lookup import on_stack, the_stack
-from windtunnel.services.cloudformation.model import Operation, Options, Stack, StackResource, Template, run_id
+from windtunnel.services.cloudformation.model import STACK_TYPE, Operation, Options, Stack, StackResource, run_id, stack_of_arn
 from windtunnel.services.cloudformation.submitting import invalid
+
+
+def check_root(stack: Stack, action: str) -> None:
+    """Turning back concerns a whole family of stacks, and is begun at its root. action: as AWS calls it, which is not always the operation."""
+    if stack.parent:
+        raise invalid(f"{action} cannot be invoked on child stacks")
+
+
+def check_skipped(ctx: Context, root: Stack, name: str) -> None:
+    """ResourcesToSkip names resources of the stack, and `STACK-NAME.LogicalId` of stacks nested in it (API reference, ContinueUpdateRollback)."""
+    owner, _, logical = name.rpartition(".")
+    stack = the_stack(ctx, owner) if owner else root
+    resource = ctx.tx.get(StackResource, f"{stack.id}/{logical}")
+    if resource is None or (stack is not root and stack.root != f"{root.name}/{root.id}"):
+        raise invalid(f"Resource {name} does not belong to stack {root.name}")
+    if resource.type == STACK_TYPE:
+        child = ctx.tx.get(Stack, (stack_of_arn(resource.now.physical) or ("", ""))[1]) if resource.now is not None else None
+        if child is not None and not child.status.startswith("DELETE_"):
+            raise invalid("Nested stacks could not be skipped")
+    if resource.status != "UPDATE_FAILED":
+        raise invalid("Only the resources failed during UpdateRollback are allowed to be skipped")
 
 
 @writes("cloudformation", "CancelUpdateStack", authorize=on_stack("CancelUpdateStack"), acts="StackName ClientRequestToken")
 def cancel_update_stack(ctx: Context, stack_name: str, client_request_token: str = "") -> Reply:
     stack = the_stack(ctx, stack_name)
     operation = ctx.tx.get(Operation, stack.operation) if stack.operation else None
+    if operation is not None and operation.nested:
+        check_root(stack, "CancelUpdateStack")
     if stack.status != "UPDATE_IN_PROGRESS" or operation is None:
         raise invalid(f"CancelUpdateStack cannot be called from current stack status {stack.status}")
     operation.cancelled = True
@@ -34,36 +57,14 @@ def continue_update_rollback(
     stack = the_stack(ctx, stack_name)
     if starting.check_token(ctx, stack, client_request_token):
         return {}
+    check_root(stack, "RollbackUpdatedStack")
     if stack.status != "UPDATE_ROLLBACK_FAILED":
         raise invalid(f"Stack:{stack.arn(ctx.scope)} is in {stack.status} state and can not continue rollback.")
     for name in resources_to_skip or []:
-        resource = ctx.tx.get(StackResource, f"{stack.id}/{name}")
-        if resource is None:
-            raise invalid(f"Resources specified to be skipped do not exist in stack {stack.name}: [{name}]")
-        if resource.status != "UPDATE_FAILED":
-            raise invalid(f"Resource {name} is in {resource.status} state and cannot be skipped: only UPDATE_FAILED resources can.")
+        check_skipped(ctx, stack, name)
     starting.check_role(ctx, role_arn, stack.arn(ctx.scope))
-    _roll_update_back(ctx, stack, Options(skip=resources_to_skip or []), client_request_token, role_arn or stack.role_arn)
+    starting.roll_update_back(ctx, stack, Options(skip=resources_to_skip or []), client_request_token, role_arn or stack.role_arn)
     return {}
-
-
-def _roll_update_back(ctx: Context, stack: Stack, options: Options, token: str, role_arn: str) -> Operation:
-    """From wherever the update stopped, to what the stack was."""
-    back = ctx.tx.get(Template, f"{stack.id}/{stack.made:06d}")
-    if back is not None:
-        stack.parameters, stack.tags = back.given, back.tags
-    return starting.begin(
-        ctx,
-        stack,
-        "update-rollback",
-        "UPDATE_ROLLBACK_IN_PROGRESS",
-        made=stack.made,
-        back_to=stack.made,
-        phase="restore",
-        options=options,
-        token=token,
-        role_arn=role_arn,
-    )
 
 
 @writes(
@@ -78,12 +79,13 @@ def rollback_stack(
     stack = the_stack(ctx, stack_name)
     if starting.check_token(ctx, stack, client_request_token):
         return {"StackId": stack.arn(ctx.scope), "OperationId": stack.operation}
+    check_root(stack, "RollbackStack")
     if stack.status not in ("CREATE_FAILED", "UPDATE_FAILED"):
         raise invalid(f"Stack:{stack.arn(ctx.scope)} is in {stack.status} state and can not be rolled back.")
     starting.check_role(ctx, role_arn, stack.arn(ctx.scope))
     options = Options(retain_except_on_create=retain_except_on_create)
     if stack.status == "UPDATE_FAILED":
-        operation = _roll_update_back(ctx, stack, options, client_request_token, role_arn or stack.role_arn)
+        operation = starting.roll_update_back(ctx, stack, options, client_request_token, role_arn or stack.role_arn)
     else:
         operation = starting.begin(
             ctx,

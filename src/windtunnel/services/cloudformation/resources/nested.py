@@ -1,7 +1,8 @@
 """Nested stacks (AWS::CloudFormation::Stack).
 
 Invariants: a child is a stack like any other, operated on by its parent; a child that was changed in an operation that turns back is turned back too,
-one that was not is left alone.
+one that was not is left alone. A creation that fails is not undone by the child: its parent deletes it, or leaves it, as its own options say. The
+order of events and the words are AWS's, as published logs of its stacks show them.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from typing import Any, ClassVar, NamedTuple
 
 from windtunnel.kernel.context import Context
 from windtunnel.provision.registry import Created, Failed, Name, Properties, Resource, ResourceType, Wanted, resource_type
-from windtunnel.services.cloudformation import starting
-from windtunnel.services.cloudformation.model import Options, Stack, StackResource, in_progress, stack_arn, stack_of_arn
+from windtunnel.services.cloudformation import happening, starting
+from windtunnel.services.cloudformation.executing import nesting
+from windtunnel.services.cloudformation.executing.outputs import exports_in_use
+from windtunnel.services.cloudformation.model import Operation, Options, Stack, StackResource, in_progress, stack_arn, stack_of_arn
 from windtunnel.services.cloudformation.submitting import Submission, fetched, submit
 
 
@@ -89,30 +92,41 @@ class NestedStack(ResourceType):
             root=parent.root or f"{parent.name}/{parent.id}",
         )
         version = starting.keep_template(ctx, child, prepared.submission, child.tags)
-        options = Options(on_failure="DO_NOTHING" if parent.disable_rollback else "ROLLBACK", timeout_minutes=props.get("TimeoutInMinutes"))
+        options = Options(on_failure="DO_NOTHING", timeout_minutes=props.get("TimeoutInMinutes"))
         trouble = prepared.submission.trouble
-        starting.begin_create(ctx, child, version, options=options, token=parent.operation, trouble=trouble)
+        starting.begin_create(ctx, child, version, options=options, token=parent.token, trouble=trouble, nested=True)
         return Created(id=child.arn(ctx.scope), ready=False)
 
     def settled(self, ctx: Context, resource: Resource) -> bool | Created:
         child = ctx.tx.get(Stack, _id(resource.id))
         if child is None:
             raise Failed(f"Embedded stack {resource.id} does not exist", "")
-        if in_progress(child.status):
+        operation = nesting.under_way(ctx, child)
+        parent = _parent(ctx, resource.stack_id)
+        if parent.status.endswith("CLEANUP_IN_PROGRESS"):
+            arrived = not in_progress(child.status)
+        elif parent.status.startswith("UPDATE_ROLLBACK"):
+            arrived = operation.phase == "held-restored" if operation is not None else not in_progress(child.status)
+            if child.status in ("UPDATE_ROLLBACK_FAILED", "DELETE_FAILED"):
+                raise Failed(_not_updated(resource.id, child.status, child.reason), "")
+        else:
+            arrived = self._made(resource.id, child, operation)
+        if not arrived:
             return False
-        if child.status in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-            outputs = {f"Outputs.{output['OutputKey']}": output["OutputValue"] for output in child.outputs}
-            return Created(id=resource.id, attributes=outputs)
-        if child.status == "UPDATE_ROLLBACK_COMPLETE" and self._turned_back(ctx, resource):
-            outputs = {f"Outputs.{output['OutputKey']}": output["OutputValue"] for output in child.outputs}
-            return Created(id=resource.id, attributes=outputs)
-        done = "created" if child.status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED") else "updated"
-        reason = f": {child.reason}" if child.reason else f". Currently in {child.status}"
-        raise Failed(f"Embedded stack {resource.id} was not successfully {done}{reason}", "")
+        return Created(id=resource.id, attributes={f"Outputs.{output['OutputKey']}": output["OutputValue"] for output in child.outputs})
 
-    def _turned_back(self, ctx: Context, resource: Resource) -> bool:
-        """Whether the parent itself is turning back: then that is what was wanted."""
-        return _parent(ctx, resource.stack_id).status.startswith("UPDATE_ROLLBACK")
+    def _made(self, arn: str, child: Stack, operation: Operation | None) -> bool:
+        """Whether the child is what the parent wants it to be. Raises Failed as soon as it will not become that."""
+        if operation is not None and operation.turned:
+            raise Failed(_not_updated(arn, "UPDATE_ROLLBACK_IN_PROGRESS", operation.turned), "")
+        if child.status in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+            return True
+        if in_progress(child.status):
+            return operation is not None and operation.phase == "held"
+        if child.status in ("CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"):
+            reason = f": {child.reason}" if child.reason else f". Currently in {child.status}"
+            raise Failed(f"Embedded stack {arn} was not successfully created{reason}", "")
+        raise Failed(_not_updated(arn, child.status, child.reason), "")
 
     def read(self, ctx: Context, resource: Resource) -> Properties | None:
         child = ctx.tx.get(Stack, _id(resource.id))
@@ -126,9 +140,15 @@ class NestedStack(ResourceType):
         if prepared is None:
             return self._turn_back(ctx, resource, parent, child)
         tags = _tags(new)
-        if starting.unchanged(ctx, child, prepared.submission, tags):
+        held = nesting.held(ctx, child)
+        waits = held is not None and held.phase == "held"
+        if starting.unchanged(ctx, child, prepared.submission, tags, held.made if held is not None and waits else None):
             return None
-        starting.check_updatable(ctx, child, parent.disable_rollback)
+        if waits:
+            # The parent failed, was left as it was, and is updated again before it ever cleaned up.
+            starting.supersede(ctx, child)
+        else:
+            starting.check_updatable(ctx, child, parent.disable_rollback)
         child.capabilities, child.disable_rollback = parent.capabilities, parent.disable_rollback
         version = starting.keep_template(ctx, child, prepared.submission, tags)
         starting.begin_update(
@@ -137,30 +157,35 @@ class NestedStack(ResourceType):
             version,
             description=prepared.submission.description,
             options=Options(on_failure="DO_NOTHING" if parent.disable_rollback else "ROLLBACK"),
-            token=parent.operation,
+            token=parent.token,
             trouble=prepared.submission.trouble,
+            nested=True,
         )
         return Created(id=resource.id, attributes=resource.attributes, ready=False)
 
     def _turn_back(self, ctx: Context, resource: Resource, parent: Stack, child: Stack) -> Created | None:
         """The parent turns back. A child that turned back by itself, or that this operation never changed, is as it was."""
-        if child.status != "UPDATE_COMPLETE" or child.token != parent.operation or not child.previous:
+        operation = ctx.tx.get(Operation, parent.operation)
+        if nesting.turn_back(ctx, child, operation.options.skip if operation is not None else [], parent.token):
             return None
-        options = Options(on_failure="ROLLBACK")
-        starting.begin_update(
-            ctx, child, child.previous, description=child.description, options=options, token=parent.operation, trouble=""
-        )
         return Created(id=resource.id, attributes=resource.attributes, ready=False)
 
     def delete(self, ctx: Context, resource: Resource) -> bool | None:
         child = ctx.tx.get(Stack, _id(resource.id))
         if child is None or child.status == "DELETE_COMPLETE":
             return True
-        if child.status != "DELETE_IN_PROGRESS":
-            starting.supersede(ctx, child)
-            parent = _parent(ctx, resource.stack_id)
-            options = Options(retain_except_on_create=parent.retain_except_on_create)
-            starting.begin(ctx, child, "delete", "DELETE_IN_PROGRESS", phase="unmake", options=options, token=parent.operation)
+        if child.status == "DELETE_IN_PROGRESS":
+            return False
+        in_use = exports_in_use(ctx, child.id)
+        if in_use:
+            happening.of_stack(ctx, child, None, "DELETE_FAILED", in_use)
+            ctx.tx.put(child)
+            return False
+        starting.supersede(ctx, child)
+        parent = _parent(ctx, resource.stack_id)
+        operation = ctx.tx.get(Operation, parent.operation)
+        options = Options(retain_except_on_create=parent.retain_except_on_create, force=operation is not None and operation.options.force)
+        starting.begin(ctx, child, "delete", "DELETE_IN_PROGRESS", phase="unmake", options=options, token=parent.token, nested=True)
         return False
 
     def gone(self, ctx: Context, resource: Resource) -> bool:
@@ -170,3 +195,7 @@ class NestedStack(ResourceType):
         if child.status == "DELETE_FAILED":
             raise Failed(f"Embedded stack {resource.id} was not successfully deleted: {child.reason}", "")
         return False
+
+
+def _not_updated(arn: str, status: str, reason: str) -> str:
+    return f"Embedded stack {arn} was not successfully updated. Currently in {status} with reason: {reason}"
