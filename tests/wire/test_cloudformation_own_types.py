@@ -155,3 +155,27 @@ def test_a_custom_resource_behind_a_function_fails_by_name(stacks: Stacks) -> No
     arn = "arn:aws:lambda:us-east-1:123456789012:function:provider"
     assert stacks.create("function", custom(arn)) == "ROLLBACK_COMPLETE"
     assert any("does not run Lambda functions yet" in reason for _, _, reason in stacks.events("function"))
+
+
+def reason_of(stacks: Stacks, stack: str, logical: str, status: str) -> str:
+    return next(reason for name, now, reason in stacks.events(stack) if (name, now) == (logical, status))
+
+
+def test_a_nested_stack_that_cannot_begin_says_so_plainly(door: Door, stacks: Stacks) -> None:
+    s3 = door.client("s3")
+    s3.create_bucket(Bucket="templates")
+    s3.put_object(Bucket="templates", Key="child", Body=json.dumps(template(G={"Type": "AWS::Logs::LogGroup"})).encode())
+    nested = {"TemplateURL": "https://templates.s3.amazonaws.com/child", "Parameters": {"Name": "x"}}
+    assert stacks.create("outer", template(Child={"Type": "AWS::CloudFormation::Stack", "Properties": nested})) == "ROLLBACK_COMPLETE"
+    assert reason_of(stacks, "outer", "Child", "CREATE_FAILED") == "Parameters: [Name] do not exist in the template"
+
+
+def test_a_reference_that_leads_nowhere_is_told_in_its_own_services_words(door: Door, stacks: Stacks) -> None:
+    door.client("secretsmanager").create_secret(Name="bytes", SecretBinary=b"x")
+    for name, secret, words in (
+        ("absent", "nobody", "Secrets Manager can't find the specified secret. (Service: AWSSecretsManager; Status Code: 400;"),
+        ("binary", "bytes", "Secret bytes has no SecretString"),
+    ):
+        body = template(G={"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": f"{{{{resolve:secretsmanager:{secret}}}}}"}})
+        assert stacks.create(name, body) == "ROLLBACK_COMPLETE"
+        assert reason_of(stacks, name, "G", "CREATE_FAILED").startswith(words)

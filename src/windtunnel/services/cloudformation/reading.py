@@ -18,6 +18,7 @@ from windtunnel.kernel.typed import convert
 from windtunnel.provision import schemas
 from windtunnel.services.cloudformation.language import parameters as p
 from windtunnel.services.cloudformation.language.conditions import conditions
+from windtunnel.services.cloudformation.language.early import check_early
 from windtunnel.services.cloudformation.language.environment import Environment
 from windtunnel.services.cloudformation.language.errors import TemplateError
 from windtunnel.services.cloudformation.language.graph import dependencies
@@ -106,8 +107,10 @@ def understood(
     if broken:
         raise TemplateError(broken)
     needs = dependencies(template, true)
+    processed = as_text(template)
+    check_early(template, processed, needs, parameters, true, env)
     return Understood(
-        processed=as_text(template),
+        processed=processed,
         significant=significant(template),
         parameters=parameters,
         given={

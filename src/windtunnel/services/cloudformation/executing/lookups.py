@@ -25,12 +25,18 @@ def _parameter(actor: Context, reference: DynamicReference) -> str:
         found = actor.call("ssm", "GetParameter", name=name, with_decryption=secure)["Parameter"]
     except AwsError as error:
         if error.code not in ("ParameterNotFound", "ParameterVersionNotFound"):
-            raise
+            raise _refused(actor, "AWSSimpleSystemsManagement", error) from None
         raise Failed(f"Parameters: [{reference.service}:{name}] cannot be found.", "") from None
     if found["Type"] == "SecureString" and not secure:
         raise Failed(f"Parameters: [ssm:{name}] of type SecureString must be referenced by ssm-secure.", "")
     value: str = found["Value"]
     return value
+
+
+def _refused(actor: Context, service: str, error: AwsError) -> Failed:
+    """In the words of the SDK with which CloudFormation itself looks a reference up."""
+    told = f"Service: {service}; Status Code: 400; Error Code: {error.code}; Request ID: {actor.ids.uuid()}; Proxy: null"
+    return Failed(f"{error.message} ({told})", "")
 
 
 def _secret(actor: Context, reference: DynamicReference) -> str:
@@ -39,7 +45,12 @@ def _secret(actor: Context, reference: DynamicReference) -> str:
         asked["version_stage"] = reference.stage
     if reference.version:
         asked["version_id"] = reference.version
-    value: str = actor.call("secretsmanager", "GetSecretValue", **asked)["SecretString"]
+    try:
+        value: str | None = actor.call("secretsmanager", "GetSecretValue", **asked).get("SecretString")
+    except AwsError as error:
+        raise _refused(actor, "AWSSecretsManager", error) from None
+    if value is None:
+        raise Failed(f"Secret {reference.name} has no SecretString: binary secrets cannot be referenced.", "")
     if not reference.json_key:
         return value
     try:

@@ -29,7 +29,12 @@ NO_TRIGGERS: dict[str, Any] = {"RollbackConfiguration.MonitoringTimeInMinutes": 
 
 
 def checked_name(name: str) -> str:
-    if not STACK_NAME.match(name) or len(name) > 128:
+    if len(name) > 128:
+        raise invalid(
+            f"1 validation error detected: Value '{name}' at 'stackName' failed to satisfy constraint: "
+            "Member must have length less than or equal to 128"
+        )
+    if not STACK_NAME.match(name):
         raise invalid(
             f"1 validation error detected: Value '{name}' at 'stackName' failed to satisfy constraint: "
             "Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, NamedTuple
 
 from windtunnel.kernel.context import Context
+from windtunnel.kernel.errors import AwsError
 from windtunnel.provision.registry import Created, Failed, Name, Properties, Resource, ResourceType, Wanted, resource_type
 from windtunnel.services.cloudformation import happening, starting
 from windtunnel.services.cloudformation.executing import nesting
@@ -60,8 +61,16 @@ class NestedStack(ResourceType):
         resource = ctx.tx.get(StackResource, f"{parent.id}/{wanted.logical_id}")
         child = ctx.tx.get(Stack, _id(resource.now.physical)) if resource is not None and resource.now is not None else None
         name, child_id = (child.name, child.id) if child is not None else (wanted.name, ctx.ids.uuid())
+        try:
+            submission = self._submission(ctx, props, parent, name, child_id)
+        except AwsError as error:
+            # CloudFormation's own words, which no service's handler has passed on.
+            raise Failed(error.message, "") from None
+        return Prepared(child_id, name, submission)
+
+    def _submission(self, ctx: Context, props: Properties, parent: Stack, name: str, child_id: str) -> Submission:
         text = fetched(ctx, str(props["TemplateURL"]))
-        submission = submit(
+        return submit(
             ctx,
             text,
             _parameters(props),
@@ -71,7 +80,6 @@ class NestedStack(ResourceType):
             notification_arns=props.get("NotificationARNs") or [],
             capabilities=parent.capabilities,
         )
-        return Prepared(child_id, name, submission)
 
     def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:
         parent, prepared = _parent(ctx, wanted.stack_id), ctx.found["prepared"]
