@@ -57,6 +57,34 @@ def test_a_denied_action_is_named(cloud: InProcessCloud, door: Door) -> None:
     assert f"denied: logs:CreateLogGroup on arn:aws:logs:us-east-1:{ACCOUNT}:log-group:poor-Group" in told(cloud, "poor")
 
 
+def test_what_no_resource_failed_at_is_told_too(cloud: InProcessCloud, stacks: Stacks) -> None:
+    exporting = "Resources:\n  G{}:\n    Type: AWS::Logs::LogGroup\nOutputs:\n  O:\n    Value: x\n    Export:\n      Name: shared\n"
+    stacks.create("gives", exporting.format("A"))
+    assert stacks.create("again", exporting.format("B")) == "ROLLBACK_COMPLETE"
+    assert "Export with name shared is already exported by stack gives." in told(cloud, "again")
+    assert "template, line 8: Name: shared" in told(cloud, "again")
+    astray = "Parameters:\n  Net:\n    Type: AWS::EC2::VPC::Id\n    Default: vpc-0\nResources:\n  G:\n    Type: AWS::Logs::LogGroup\n"
+    assert stacks.create("astray", astray) == "ROLLBACK_COMPLETE"
+    assert "parameter value vpc-0 for parameter name Net does not exist" in told(cloud, "astray")
+    assert "template, line 2: Net:" in told(cloud, "astray")
+
+
+def test_a_stack_that_deleted_itself_is_still_explained(cloud: InProcessCloud, stacks: Stacks) -> None:
+    arn = stacks.api.create_stack(StackName="flash", TemplateBody=YAML, OnFailure="DELETE")["StackId"]
+    assert stacks.arrived(arn) == "DELETE_COMPLETE"
+    assert "stack flash is DELETE_COMPLETE" in told(cloud, "flash") and "property: Nonsense" in told(cloud, "flash")
+
+
+def test_of_a_nested_stack_it_is_the_nested_stacks_cause(cloud: InProcessCloud, door: Door, stacks: Stacks) -> None:
+    s3 = door.client("s3")
+    s3.create_bucket(Bucket="templates")
+    s3.put_object(Bucket="templates", Key="child", Body=YAML.encode())
+    nested = {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": "https://templates.s3.amazonaws.com/child"}}
+    assert stacks.create("outer", json.dumps({"Resources": {"Child": nested}})) == "ROLLBACK_COMPLETE"
+    text = told(cloud, "outer")
+    assert "Bad (AWS::Logs::LogGroup) in nested stack outer-Child-" in text and "template, line 9: Nonsense: true" in text
+
+
 def test_a_stack_that_arrived_has_no_cause(cloud: InProcessCloud, stacks: Stacks) -> None:
     stacks.create("fine", json.dumps({"Resources": {"Group": {"Type": "AWS::Logs::LogGroup"}}}))
     assert "nothing failed in its last operation" in told(cloud, "fine")

@@ -147,12 +147,25 @@ def patched(schema: TypeSchema, current: Properties, operations: list[dict[str, 
             made = jsonpatch.JsonPatch([operation]).apply(made, in_place=True)
             if operation.get("op") == "copy" and len(msgspec.json.encode(made)) > MAX_DOCUMENT:
                 raise AwsError("InvalidRequestException", "Invalid patch update: the resource's properties would be too large")
-    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise AwsError("InvalidRequestException", f"Invalid patch update: {error}") from None
+    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError, KeyError, AttributeError, RecursionError):
+        raise AwsError("InvalidRequestException", f"Invalid patch update: {_not_applied(operation)}") from None
     if not isinstance(made, dict):
         raise AwsError("InvalidRequestException", "Invalid patch update: a resource's properties are an object")
     _refuse(schema, current, made)
     return made
+
+
+def _not_applied(operation: dict[str, Any]) -> str:
+    """Which operation of a patch could not be carried out, and why; the library's own words show Python's values."""
+    kind, path = operation.get("op"), operation.get("path")
+    if kind not in ("add", "remove", "replace", "move", "copy", "test"):
+        return f"unknown operation '{kind}'"
+    if not isinstance(path, str):
+        return f"operation '{kind}' needs a path"
+    if kind in ("add", "replace", "test") and "value" not in operation:
+        return f"operation '{kind}' needs a value"
+    reason = "the value there is another one" if kind == "test" else "there is no such place in the resource's properties"
+    return f"operation '{kind}' cannot be applied to '{path}': {reason}"
 
 
 def _refuse(schema: TypeSchema, old: Properties, new: Properties) -> None:

@@ -1,7 +1,7 @@
 """What `windtunnel explain STACK` asks: why the last operation on a stack failed, down to the resource, the denied action or bad property, and the line.
 
 Invariant: the first cause is the earliest failure of that operation which is not itself the consequence of another (a cancelled resource), and of a
-nested stack it is the nested stack's.
+nested stack it is the nested stack's. Where no resource failed, it is what turned the stack itself back: an output, a parameter, a time that was over.
 """
 
 from __future__ import annotations
@@ -14,34 +14,44 @@ from windtunnel.kernel.registry import control
 from windtunnel.services.cloudformation.language.lines import line_of
 from windtunnel.services.cloudformation.lookup import find
 from windtunnel.services.cloudformation.model import STACK_TYPE, Stack, StackEvent, Template
+from windtunnel.services.cloudformation.starting import INITIATED
 
 CONSEQUENCES = ("Resource creation cancelled", "Resource update cancelled")
 DENIED = re.compile(r"not authorized to perform: (?P<action>[\w-]+:\w+)(?: on resource: (?P<resource>[^\s\"]+))?")
 AT = re.compile(r"^(?P<path>#[^:\n]*): ", re.MULTILINE)
 KEYS = re.compile(r"(?:extraneous|required) key \[(?P<key>[^\]]+)\]")
 OLD_PROPERTY = re.compile(r"propert(?:y|ies)(?: in)? \{(?P<path>/[^}]*)\}(?:: \[(?P<key>\w+))?")
+PARAMETER = re.compile(r"for parameter name (?P<name>\w+)")
+EXPORT = re.compile(r"^Export (?:with name )?(?P<name>\S+) ")
+TURNED = ("ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS", "DELETE_IN_PROGRESS")
 DEEPEST = 8
 
 
 @control("explain.stack", "read")
 def explain_stack(ctx: Context, what: str) -> Reply:
     """{"stack": None} when there is no such stack."""
-    stack = find(ctx, what)
+    stack = find(ctx, what) or last_deleted(ctx, what)
     if stack is None:
         return {"stack": None}
     return {"stack": told(ctx, stack)}
 
 
-def told(ctx: Context, stack: Stack, depth: int = 0) -> dict[str, Any]:
-    """What the last operation came to. cause: None when nothing failed in it."""
+def last_deleted(ctx: Context, name: str) -> Stack | None:
+    """A stack that failed may have deleted itself: the last that had the name."""
+    found = [stack for stack in ctx.tx.scan(Stack) if stack.name == name]
+    return max(found, key=lambda stack: stack.created, default=None)
+
+
+def told(ctx: Context, stack: Stack, depth: int = 0, parents: str = "") -> dict[str, Any]:
+    """What the last operation came to, or of a nested stack its parent's operation. cause: None when nothing failed in it."""
     shown: dict[str, Any] = {"name": stack.name, "id": stack.arn(ctx.scope), "status": stack.status, "reason": stack.reason, "cause": None}
-    failure = first_cause(last_operation(ctx, stack))
+    failure = first_cause(of_parents(ctx, stack, parents) if parents else last_operation(ctx, stack), stack.name)
     if failure is None:
         return shown
     if failure.type == STACK_TYPE and failure.logical != stack.name and depth < DEEPEST:
         child = find(ctx, failure.physical)
         if child is not None:
-            below = told(ctx, child, depth + 1)
+            below = told(ctx, child, depth + 1, failure.operation)
             if below["cause"] is not None:
                 return shown | {"cause": below["cause"], "in": below["name"]}
     return shown | {"cause": cause(ctx, stack, failure)}
@@ -60,8 +70,20 @@ def last_operation(ctx: Context, stack: Stack) -> list[StackEvent]:
     return found[::-1]
 
 
-def first_cause(events: list[StackEvent]) -> StackEvent | None:
-    return next((event for event in events if event.status.endswith("_FAILED") and event.reason not in CONSEQUENCES), None)
+def of_parents(ctx: Context, stack: Stack, operation: str) -> list[StackEvent]:
+    """The events of a nested stack in an operation of its parent, oldest first: its own operations have the parent's as their token."""
+    return [event for event in ctx.tx.scan(StackEvent, prefix=f"{stack.id}/") if event.token == operation]
+
+
+def first_cause(events: list[StackEvent], name: str) -> StackEvent | None:
+    """name: the stack's."""
+    for event in events:
+        own = event.type == STACK_TYPE and event.logical == name
+        if event.status.endswith("_FAILED") and event.reason not in CONSEQUENCES:
+            return event
+        if own and event.status in TURNED and event.reason not in ("", INITIATED):
+            return event
+    return None
 
 
 def cause(ctx: Context, stack: Stack, failure: StackEvent) -> dict[str, Any]:
@@ -80,11 +102,22 @@ def cause(ctx: Context, stack: Stack, failure: StackEvent) -> dict[str, Any]:
     if path:
         shown["property"] = "/".join(path)
     text = _text(ctx, stack)
-    line = line_of(text, ("Resources", failure.logical, "Properties", *path)) if text else None
+    line = _line(text, stack, failure, path) if text else None
     if line is not None:
         shown["line"] = line
         shown["says"] = text.splitlines()[line - 1].strip()[:200]
     return shown
+
+
+def _line(text: str, stack: Stack, failure: StackEvent, path: tuple[str, ...]) -> int | None:
+    if failure.type != STACK_TYPE or failure.logical != stack.name:
+        return line_of(text, ("Resources", failure.logical, "Properties", *path))
+    parameter, export = PARAMETER.search(failure.reason), EXPORT.search(failure.reason)
+    if parameter is not None:
+        return line_of(text, ("Parameters", parameter["name"]))
+    if export is None:
+        return None
+    return next((number for number, line in enumerate(text.splitlines(), 1) if export["name"] in line), line_of(text, ("Outputs",)))
 
 
 def property_path(reason: str) -> tuple[str, ...]:

@@ -46,7 +46,11 @@ def _check(what: object, since: object, limit: object = 1) -> None:
 def _meant(ctx: Context, what: str) -> list[str]:
     found = identities(ctx, what)
     if not found:
-        raise AwsError("NoSuchEntity", f"{what} is neither a request id nor a role or user of account {ctx.scope.account}.", status=404)
+        raise AwsError(
+            "NoSuchEntity",
+            f"{what} is neither a stack of region {ctx.scope.region} nor a request id, a role or a user of account {ctx.scope.account}.",
+            status=404,
+        )
     return found
 
 

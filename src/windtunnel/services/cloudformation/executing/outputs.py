@@ -52,7 +52,8 @@ def _write_exports(ctx: Context, live: Live, wanted: dict[str, str]) -> None:
         if wanted.get(name) != export.value:
             users = importers(ctx, name)
             if users:
-                raise TemplateError(f"Export {name} cannot be updated as it is in use by {' and '.join(users)}")
+                what = "updated" if name in wanted else "deleted"
+                raise TemplateError(f"Export {name} cannot be {what} as it is in use by {' and '.join(users)}")
             if name not in wanted:
                 ctx.tx.delete(Export, name)
     for name, value in wanted.items():
