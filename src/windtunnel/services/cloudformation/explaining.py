@@ -42,37 +42,34 @@ def last_deleted(ctx: Context, name: str) -> Stack | None:
     return max(found, key=lambda stack: stack.created, default=None)
 
 
-def told(ctx: Context, stack: Stack, depth: int = 0, parents: str = "") -> dict[str, Any]:
-    """What the last operation came to, or of a nested stack its parent's operation. cause: None when nothing failed in it."""
+def told(ctx: Context, stack: Stack, depth: int = 0, until: float | None = None) -> dict[str, Any]:
+    """What the last operation came to, or the last before a moment (of a nested stack: when its parent gave it up). cause: None when nothing failed."""
     shown: dict[str, Any] = {"name": stack.name, "id": stack.arn(ctx.scope), "status": stack.status, "reason": stack.reason, "cause": None}
-    failure = first_cause(of_parents(ctx, stack, parents) if parents else last_operation(ctx, stack), stack.name)
+    failure = first_cause(last_operation(ctx, stack, until), stack.name)
     if failure is None:
         return shown
     if failure.type == STACK_TYPE and failure.logical != stack.name and depth < DEEPEST:
         child = find(ctx, failure.physical)
         if child is not None:
-            below = told(ctx, child, depth + 1, failure.operation)
+            below = told(ctx, child, depth + 1, failure.at)
             if below["cause"] is not None:
                 return shown | {"cause": below["cause"], "in": below["name"]}
     return shown | {"cause": cause(ctx, stack, failure)}
 
 
-def last_operation(ctx: Context, stack: Stack) -> list[StackEvent]:
+def last_operation(ctx: Context, stack: Stack, until: float | None = None) -> list[StackEvent]:
     """Its events, oldest first; a rollback that was asked for later belongs to what it rolls back."""
     found: list[StackEvent] = []
     began = False
     for event in ctx.tx.scan_back(StackEvent, prefix=f"{stack.id}/", limit=5000):
+        if until is not None and event.at > until:
+            continue
         if began and event.operation != found[-1].operation:
             break
         found.append(event)
         own = event.type == STACK_TYPE and event.logical == stack.name
         began = own and event.status in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS")
     return found[::-1]
-
-
-def of_parents(ctx: Context, stack: Stack, operation: str) -> list[StackEvent]:
-    """The events of a nested stack in an operation of its parent, oldest first: its own operations have the parent's as their token."""
-    return [event for event in ctx.tx.scan(StackEvent, prefix=f"{stack.id}/") if event.token == operation]
 
 
 def first_cause(events: list[StackEvent], name: str) -> StackEvent | None:
