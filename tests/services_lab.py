@@ -81,7 +81,7 @@ def _policy(aws: Services, one: Resource) -> Any:
 
 
 def _ingress(aws: Services, one: Resource) -> Any:
-    filters = [{"Name": "group-id", "Values": [one.properties["GroupId"]]}]
+    filters = [{"Name": "group-id", "Values": [one.properties.get("GroupId") or one.properties["GroupName"]]}]
     rules = aws.ec2.describe_security_group_rules(Filters=filters)["SecurityGroupRules"]
     return [rule for rule in rules if rule["IsEgress"] == one.type.endswith("Egress")]
 

@@ -322,6 +322,8 @@ LOOPS = [
     row("a loop without a body", "Transform: AWS::LanguageExtensions\nResources: {'Fn::ForEach::L': [X, [a]]}", "Transform AWS::LanguageExtensions failed with: Fn::ForEach::L layout is incorrect"),
     row("a loop that makes one key twice", "Transform: AWS::LanguageExtensions\nResources: {'Fn::ForEach::L': [X, [a, b], {Same: {Type: AWS::SNS::Topic}}]}", "Transform AWS::LanguageExtensions failed with: Duplicate key 'Same' when merging keys to parent object in Fn::ForEach"),
     row("a loop over a text", "Transform: AWS::LanguageExtensions\nResources: {'Fn::ForEach::L': [X, !Ref 'AWS::Region', {'T${X}': {Type: AWS::SNS::Topic}}]}", "Transform AWS::LanguageExtensions failed with: Fn::ForEach::L could not be resolved to a list"),
+    row("a name that a loop makes and nobody has", "Transform: AWS::LanguageExtensions\nResources: {'Fn::ForEach::L': [X, [a], {'T${X}': {Type: AWS::SNS::Topic}}]}\nOutputs: {O: {Value: !GetAtt [!Sub 'T${AWS::Region}', Arn]}}", ERROR + "instance of Fn::GetAtt references undefined resource Tus-east-1"),
+    row("a name that only a resource knows", "Transform: AWS::LanguageExtensions\nResources: {T: {Type: AWS::SNS::Topic}}\nOutputs: {O: {Value: {Ref: !GetAtt T.TopicName}}}", ERROR + "unresolved resource dependency: T"),
     row("a loop that makes a bad id", "Transform: AWS::LanguageExtensions\nResources: {'Fn::ForEach::L': [X, [a-b], {'T${X}': {Type: AWS::SNS::Topic}}]}", FORMAT + "Resource name Ta-b is non alphanumeric."),
 ]  # fmt: skip
 BROKEN = [*TEXTS, *SECTIONS, *RESOURCES, *REFERENCES, *FUNCTIONS, *CONDITIONS, *OUTPUTS, *PARAMETERS, *RULES, *LOOPS]

@@ -42,6 +42,21 @@ def test_a_key_is_what_was_asked_for(kms: Any) -> None:
     assert kms.list_resource_tags(KeyId=made["KeyId"])["Tags"] == [{"TagKey": "team", "TagValue": "a"}]
 
 
+def test_a_multi_region_key_is_a_primary_without_replicas(kms: Any) -> None:
+    made = kms.create_key(MultiRegion=True)["KeyMetadata"]
+    assert made["KeyId"].startswith("mrk-") and len(made["KeyId"]) == 36 and made["MultiRegion"] is True
+    assert made["MultiRegionConfiguration"] == {
+        "MultiRegionKeyType": "PRIMARY",
+        "PrimaryKey": {"Arn": made["Arn"], "Region": REGION},
+        "ReplicaKeys": [],
+    }
+    blob = kms.encrypt(KeyId=made["KeyId"], Plaintext=b"hello")["CiphertextBlob"]
+    opened = kms.decrypt(CiphertextBlob=blob)
+    assert (opened["Plaintext"], opened["KeyId"]) == (b"hello", made["Arn"])
+    assert code(kms.replicate_key, KeyId=made["KeyId"], ReplicaRegion="eu-west-1") == "NotImplemented"
+    assert "MultiRegionConfiguration" not in kms.create_key()["KeyMetadata"]
+
+
 @pytest.mark.parametrize(
     "args, expected",
     [
@@ -49,7 +64,6 @@ def test_a_key_is_what_was_asked_for(kms: Any) -> None:
         ({"KeySpec": "HMAC_256", "KeyUsage": "SIGN_VERIFY"}, "ValidationException"),
         ({"KeySpec": "RSA_2048", "CustomerMasterKeySpec": "RSA_2048"}, "ValidationException"),
         ({"KeySpec": "SM2", "KeyUsage": "SIGN_VERIFY"}, "NotImplemented"),
-        ({"MultiRegion": True}, "NotImplemented"),
         ({"Origin": "AWS_CLOUDHSM"}, "NotImplemented"),
         ({"Policy": "{}"}, "MalformedPolicyDocumentException"),
         ({"Tags": [{"TagKey": "a", "TagValue": "1"}, {"TagKey": "a", "TagValue": "2"}]}, "TagException"),

@@ -10,7 +10,7 @@ from windtunnel.kernel.registry import reads
 from windtunnel.kernel.stock import STOCK_AMI
 from windtunnel.services.ec2.filters import chosen
 from windtunnel.services.ec2.instances import dry, on_everything, the_instances, visible
-from windtunnel.services.ec2.model import GIB, TYPES, image
+from windtunnel.services.ec2.model import GIB, OLD, PREVIOUS, TYPES, image
 from windtunnel.services.ec2.network.common import checked_page, every, page_of, tells
 from windtunnel.services.ec2.network.model import Vpc
 from windtunnel.services.ec2.network.zones import REGIONS, zone_id, zone_names
@@ -146,13 +146,13 @@ def describe_instance_types(
     shapes = [
         {
             "InstanceType": name,
-            "CurrentGeneration": not name.startswith("m1"),
+            "CurrentGeneration": not name.startswith(PREVIOUS),
             "FreeTierEligible": name in ("t2.micro", "t3.micro"),
             "SupportedUsageClasses": ["on-demand"],
             "SupportedRootDeviceTypes": ["ebs"],
             "SupportedVirtualizationTypes": ["hvm"],
             "BareMetal": False,
-            "Hypervisor": "xen" if name.startswith(("t2", "m1")) else "nitro",
+            "Hypervisor": "xen" if name.startswith(OLD) else "nitro",
             "ProcessorInfo": {"SupportedArchitectures": ["x86_64"]},
             "VCpuInfo": {"DefaultVCpus": cpus, "DefaultCores": max(1, cpus // 2), "DefaultThreadsPerCore": 2 if cpus > 1 else 1},
             "MemoryInfo": {"SizeInMiB": int(memory * GIB) >> 20},
@@ -162,7 +162,7 @@ def describe_instance_types(
                 "MaximumNetworkCards": 1,
                 "Ipv4AddressesPerInterface": 1,
                 "Ipv6Supported": False,
-                "EnaSupport": "unsupported" if name.startswith(("t2", "m1")) else "required",
+                "EnaSupport": "unsupported" if name.startswith(OLD) else "required",
             },
             "BurstablePerformanceSupported": name.startswith("t"),
             "DedicatedHostsSupported": False,

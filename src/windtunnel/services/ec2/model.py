@@ -21,13 +21,39 @@ TERMINATED_SHOWN = 3600.0
 """How long a terminated instance is still described, in seconds."""
 GIB = 1 << 30
 TAG_LIMIT = 50
-TYPES: dict[str, tuple[int, float]] = {
-    "t2.nano": (1, 0.5), "t2.micro": (1, 1), "t2.small": (1, 2), "t2.medium": (2, 4), "t2.large": (2, 8),
-    "t3.nano": (2, 0.5), "t3.micro": (2, 1), "t3.small": (2, 2), "t3.medium": (2, 4), "t3.large": (2, 8),
-    "t3a.nano": (2, 0.5), "t3a.micro": (2, 1), "t3a.small": (2, 2), "t3a.medium": (2, 4),
-    "m1.small": (1, 1.7), "m5.large": (2, 8), "m6i.large": (2, 8), "c5.large": (2, 4), "c6i.large": (2, 4),
+_SIZES = {"large": 1, "xlarge": 2, "2xlarge": 4, "4xlarge": 8}
+_LARGE: dict[str, float] = {
+    "m3": 7.5, "m4": 8, "m5": 8, "m5a": 8, "m5d": 8, "m5n": 8, "m6i": 8, "m6a": 8, "m7i": 8, "m7a": 8, "m7i-flex": 8,
+    "c3": 3.75, "c4": 3.75, "c5": 4, "c5a": 4, "c5d": 4, "c5n": 5.25, "c6i": 4, "c6a": 4, "c7i": 4, "c7a": 4,
+    "r3": 15.25, "r4": 15.25, "r5": 16, "r5a": 16, "r6i": 16, "r6a": 16, "r7i": 16, "i2": 15.25, "i3": 15.25, "i3en": 16, "d2": 15.25,
 }  # fmt: skip
-"""instance type -> (vCPUs, GiB of memory), for the x86 types that labs use."""
+"""family -> GiB of its size large, of two vCPUs; the sizes above it are multiples of that."""
+_NOT_MADE = ("m3.4xlarge", "i2.large", "d2.large", "i3en.4xlarge")
+TYPES: dict[str, tuple[int, float]] = {
+    "t1.micro": (1, 0.613),
+    "t2.nano": (1, 0.5), "t2.micro": (1, 1), "t2.small": (1, 2), "t2.medium": (2, 4), "t2.large": (2, 8),
+    "t2.xlarge": (4, 16), "t2.2xlarge": (8, 32),
+    **{
+        f"{family}.{size}": found
+        for family in ("t3", "t3a")
+        for size, found in {
+            "nano": (2, 0.5), "micro": (2, 1.0), "small": (2, 2.0), "medium": (2, 4.0), "large": (2, 8.0), "xlarge": (4, 16.0), "2xlarge": (8, 32.0),
+        }.items()
+    },
+    "m1.small": (1, 1.7), "m1.medium": (1, 3.75), "m1.large": (2, 7.5), "m1.xlarge": (4, 15),
+    "m2.xlarge": (2, 17.1), "m2.2xlarge": (4, 34.2), "m2.4xlarge": (8, 68.4), "m3.medium": (1, 3.75),
+    "c1.medium": (2, 1.7), "c1.xlarge": (8, 7),
+    **{
+        name: (2 * times, memory * times)
+        for family, memory in _LARGE.items()
+        for size, times in _SIZES.items()
+        if (name := f"{family}.{size}") not in _NOT_MADE
+    },
+}  # fmt: skip
+"""instance type -> (vCPUs, GiB of memory): the x86 types that templates name; a sandbox is given no more than this machine has."""
+OLD = ("t1.", "t2.", "m1.", "m2.", "m3.", "m4.", "c1.", "c3.", "c4.", "r3.", "r4.", "i2.", "d2.")
+"""Generations on Xen, without ENA."""
+PREVIOUS = ("t1.", "m1.", "m2.", "m3.", "c1.", "c3.", "r3.", "i2.")
 
 
 def tag_key(tag: Mapping[str, str]) -> str:

@@ -3,7 +3,8 @@
 Invariant: nothing but the same key, material, head and encryption context decrypts a ciphertext. Each has a message key of its own,
 derived from the material and a random salt, so that any number of messages may go under one key.
 
-Layout: magic 4, account 5, region length 1, region, key id 16, material id 8, salt 16, nonce 12, AES-256-GCM.
+Layout: magic 4 (its last byte: 1 for a multi-Region key), account 5, region length 1, region, key id 16, material id 8, salt 16, nonce 12,
+AES-256-GCM.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.scope import Scope
 
 _MAGIC = b"\x01\x02\x02\x00"
+_MULTI = b"\x01\x02\x02\x01"
+_MRK = "mrk-"
 _SALT, _NONCE, _TAG = 16, 12, 16
 
 
@@ -42,11 +45,11 @@ def encrypt(material: bytes, scope: Scope, key_id: str, material_id: str, plaint
     region = scope.region.encode()
     head = b"".join(
         (
-            _MAGIC,
+            _MULTI if key_id.startswith(_MRK) else _MAGIC,
             int(scope.account).to_bytes(5, "big"),
             bytes([len(region)]),
             region,
-            bytes.fromhex(key_id.replace("-", "")),
+            bytes.fromhex(key_id.removeprefix(_MRK).replace("-", "")),
             bytes.fromhex(material_id[:16]),
         )
     )
@@ -57,7 +60,7 @@ def encrypt(material: bytes, scope: Scope, key_id: str, material_id: str, plaint
 
 def read_head(blob: bytes) -> Head:
     """Raises InvalidCiphertextException for what no key of ours can have made."""
-    if blob[:4] != _MAGIC or len(blob) < 10:
+    if blob[:4] not in (_MAGIC, _MULTI) or len(blob) < 10:
         raise invalid()
     account, size = int.from_bytes(blob[4:9], "big"), blob[9]
     start = 10 + size
@@ -68,7 +71,7 @@ def read_head(blob: bytes) -> Head:
     if len(blob) < start + 24 + _SALT + _NONCE + _TAG or account > 999_999_999_999:
         raise invalid()
     h = blob[start : start + 16].hex()
-    key_id = f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
+    key_id = _MRK + h if blob[:4] == _MULTI else f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
     return Head(Scope(f"{account:012d}", region), key_id, blob[start + 16 : start + 24].hex(), start + 24)
 
 

@@ -39,7 +39,7 @@ def key_keys(ctx: Context, found: Found) -> dict[str, Any]:
     key = found.key
     keys: dict[str, Any] = {
         **caller_keys(ctx),
-        **spec_keys(key.spec, key.usage, key.origin),
+        **spec_keys(key.spec, key.usage, key.origin, key.multi_region),
         "kms:ResourceAliases": aliases_of(ctx, found),
         **{f"aws:ResourceTag/{name}": value for name, value in key.tags.items()},
     }
@@ -55,14 +55,15 @@ def caller_keys(ctx: Context) -> dict[str, Any]:
     return keys
 
 
-def spec_keys(spec: str, usage: str, origin: str) -> dict[str, Any]:
+def spec_keys(spec: str, usage: str, origin: str, multi_region: bool = False) -> dict[str, Any]:
     return {
         "kms:KeySpec": spec,
         "kms:CustomerMasterKeySpec": spec,
         "kms:KeyUsage": usage,
         "kms:CustomerMasterKeyUsage": usage,
         "kms:KeyOrigin": origin,
-        "kms:MultiRegion": False,
+        "kms:MultiRegion": multi_region,
+        **({"kms:MultiRegionKeyType": "PRIMARY"} if multi_region else {}),
     }
 
 

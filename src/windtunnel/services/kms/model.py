@@ -63,7 +63,9 @@ class Rotation(msgspec.Struct, frozen=True):
 
 
 class Key(Record, kw_only=True):
-    """A KMS key. materials: oldest first. public: an asymmetric key's SubjectPublicKeyInfo in DER. granted: there has been a grant."""
+    """A KMS key. materials: oldest first. public: an asymmetric key's SubjectPublicKeyInfo in DER. granted: there has been a grant.
+
+    multi_region: the primary of replicas that nobody can make yet; its id begins with `mrk-`."""
 
     KIND: ClassVar[str] = "kms.key"
     SCOPE: ClassVar[RecordScope] = "region"
@@ -82,6 +84,7 @@ class Key(Record, kw_only=True):
     rotation: Rotation | None = None
     public: bytes = b""
     granted: bool = False
+    multi_region: bool = False
     manager: Literal["CUSTOMER", "AWS"] = "CUSTOMER"
 
     def key(self) -> str:
@@ -189,8 +192,11 @@ def metadata(scope: Scope, key: Key, now: float) -> dict[str, Any]:
         "KeyManager": key.manager,
         "CustomerMasterKeySpec": key.spec,
         "KeySpec": key.spec,
-        "MultiRegion": False,
+        "MultiRegion": key.multi_region,
     }
+    if key.multi_region:
+        primary = {"Arn": key_arn(scope, key.id), "Region": scope.region}
+        found["MultiRegionConfiguration"] = {"MultiRegionKeyType": "PRIMARY", "PrimaryKey": primary, "ReplicaKeys": []}
     names = {ENCRYPT: "EncryptionAlgorithms", SIGN: "SigningAlgorithms", MAC: "MacAlgorithms", AGREE: "KeyAgreementAlgorithms"}
     found[names[key.usage]] = list(algorithms(key.spec, key.usage))
     if key.deletion is not None:

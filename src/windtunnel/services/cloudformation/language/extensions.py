@@ -1,8 +1,8 @@
 """AWS::LanguageExtensions: loops, and functions where CloudFormation itself takes only text.
 
 `Fn::Length`, `Fn::ToJsonString`, `Fn::FindInMap` with a default and functions among their arguments are ordinary functions (`calls`); what has
-to be done before a template is checked is done here: `Fn::ForEach` is unrolled, DeletionPolicy and UpdateReplacePolicy become text, and the
-transform's name is taken out of the template.
+to be done before a template is checked is done here: `Fn::ForEach` is unrolled, DeletionPolicy and UpdateReplacePolicy become text, so do names
+that functions give to `Ref` and `Fn::GetAtt`, and the transform's name is taken out of the template.
 """
 
 from __future__ import annotations
@@ -51,6 +51,10 @@ def expand(template: dict[str, Any], parameters: Mapping[str, Any], env: Environ
     for section in UNROLLED:
         if isinstance(result.get(section), dict):
             result[section] = unroller.unrolled(result[section])
+    namer = Namer(result, parameters, env)
+    for section in UNROLLED[1:]:
+        if isinstance(result.get(section), dict):
+            result[section] = namer.named(result[section])
     _policies(result, parameters, env)
     return result
 
@@ -74,6 +78,38 @@ def _policies(template: dict[str, Any], parameters: Mapping[str, Any], env: Envi
         for policy in POLICIES:
             if isinstance(resource.get(policy), dict):
                 changed[policy] = as_function(compile_node(resource[policy]))(scope)
+
+
+class Namer:
+    """Gives `Ref` and `Fn::GetAtt` the names that functions say: `Fn::GetAtt: [{Fn::Sub: Bucket${X}}, Arn]`, as AWS's own loops over outputs have it."""
+
+    def __init__(self, template: dict[str, Any], parameters: Mapping[str, Any], env: Environment) -> None:
+        self._of = (template, parameters, env)
+        self._scope: Scope | None = None
+
+    def named(self, node: Any) -> Any:
+        """The same object when no function of it names anything."""
+        if isinstance(node, list):
+            items = [self.named(child) if isinstance(child, dict | list) else child for child in node]
+            return node if all(a is b for a, b in zip(items, node, strict=True)) else items
+        if not isinstance(node, dict):
+            return node
+        called = call_of(node)
+        if called == "Ref" and isinstance(node["Ref"], dict):
+            return {"Ref": self._name(node["Ref"])}
+        if called == "Fn::GetAtt" and isinstance(argument := node["Fn::GetAtt"], list) and argument and isinstance(argument[0], dict):
+            return {"Fn::GetAtt": [self._name(argument[0]), *argument[1:]]}
+        result = {key: self.named(child) if isinstance(child, dict | list) else child for key, child in node.items()}
+        return node if all(result[key] is child for key, child in node.items()) else result
+
+    def _name(self, function: dict[str, Any]) -> str:
+        if self._scope is None:
+            template, parameters, env = self._of
+            self._scope = Scope(parameters, env, conditions(template, parameters, env), template.get("Mappings") or {})
+        name = as_function(compile_node(function))(self._scope)
+        if not isinstance(name, str) or not name:
+            raise failed("a logical resource name must be a string that is known before the stack is made")
+        return name
 
 
 class Unroller:

@@ -67,6 +67,11 @@ class Ec2Type(Mapped):
             yield str(dig(shape, self.identity.rpartition(".")[2]))
 
 
+def named_group(name: str | None) -> dict[str, Any]:
+    """A group of the default VPC by name; a template's `Ref` of one gives its id where a name is asked for."""
+    return {"GroupId": name} if name and name.startswith("sg-") else {"GroupName": name}
+
+
 def rule_permission(rule: Mapping[str, Any]) -> dict[str, Any]:
     """A rule of a template as an IpPermission."""
     permission = {name: rule[name] for name in ("IpProtocol", "FromPort", "ToPort") if name in rule}
@@ -80,7 +85,7 @@ def rule_permission(rule: Mapping[str, Any]) -> dict[str, Any]:
         name = rule.get("SourcePrefixListId") or rule.get("DestinationPrefixListId")
         permission["PrefixListIds"] = [{"PrefixListId": name, **described}]
     elif group or rule.get("SourceSecurityGroupName"):
-        pair = {"GroupId": group} if group else {"GroupName": rule["SourceSecurityGroupName"]}
+        pair = {"GroupId": group} if group else named_group(rule["SourceSecurityGroupName"])
         if rule.get("SourceSecurityGroupOwnerId"):
             pair["UserId"] = rule["SourceSecurityGroupOwnerId"]
         permission["UserIdGroupPairs"] = [{**pair, **described}]

@@ -9,7 +9,7 @@ from windtunnel.kernel.context import Context, Reply
 from windtunnel.kernel.errors import AwsError
 from windtunnel.provision.handling import listed, set_changes
 from windtunnel.provision.registry import Created, Name, Properties, Resource, ResourceType, Wanted, resource_type
-from windtunnel.services.ec2.resources.base import Ec2Type, ec2, rule_permission, template_rules
+from windtunnel.services.ec2.resources.base import Ec2Type, ec2, named_group, rule_permission, template_rules
 from windtunnel.services.ec2.resources.vpc import by
 
 ANYWHERE = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
@@ -105,7 +105,7 @@ class RuleType(ResourceType):
     missing = frozenset({"InvalidSecurityGroupRuleId.NotFound", "InvalidGroup.NotFound"})
 
     def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:
-        group = {"GroupId": props["GroupId"]} if props.get("GroupId") else {"GroupName": props.get("GroupName")}
+        group = {"GroupId": props["GroupId"]} if props.get("GroupId") else named_group(props.get("GroupName"))
         reply = ec2(ctx, f"AuthorizeSecurityGroup{self.way}", **group, IpPermissions=[rule_permission(props)])
         made = reply["SecurityGroupRules"][0]["SecurityGroupRuleId"]
         return Created(id=made, attributes={"Id": made})

@@ -65,13 +65,14 @@ def on_create(
     origin: str = "AWS_KMS",
     bypass_policy_lockout_safety_check: bool = False,
     tags: Tags | None = None,
+    multi_region: bool = False,
     **_: Any,
 ) -> list[Need]:
     def keys() -> dict[str, Any]:
         spec = key_spec or customer_master_key_spec or SYMMETRIC
         return {
             **caller_keys(ctx),
-            **spec_keys(spec, key_usage or ENCRYPT, origin),
+            **spec_keys(spec, key_usage or ENCRYPT, origin, multi_region),
             **request_tags(tags),
             "kms:BypassPolicyLockoutSafetyCheck": bypass_policy_lockout_safety_check,
         }
@@ -98,9 +99,8 @@ def _pair(spec: str) -> tuple[bytes, bytes]:
     "kms",
     "CreateKey",
     authorize=on_create,
-    acts="Policy KeyUsage CustomerMasterKeySpec KeySpec Origin BypassPolicyLockoutSafetyCheck Tags[].TagKey Tags[].TagValue",
+    acts="Policy KeyUsage CustomerMasterKeySpec KeySpec Origin MultiRegion BypassPolicyLockoutSafetyCheck Tags[].TagKey Tags[].TagValue",
     descriptive="Description",
-    default_only={"MultiRegion": False},
     prepare=make_pair,
 )
 def create_key(
@@ -119,14 +119,16 @@ def create_key(
     spec, usage = wanted(key_spec, customer_master_key_spec, key_usage)
     if origin not in ("AWS_KMS", "EXTERNAL"):
         raise not_built("kms", "CreateKey", f"Origin {origin}")
+    name = ctx.ids.uuid()
     key = Key(
-        id=ctx.ids.uuid(),
+        id="mrk-" + name.replace("-", "") if multi_region else name,
         created=ctx.now,
         policy=policy or default_policy(ctx.scope.account),
         description=description,
         usage=usage,
         spec=spec,
         origin=origin,
+        multi_region=multi_region,
         tags=tag_map({}, tags or []),
     )
     if policy is not None:

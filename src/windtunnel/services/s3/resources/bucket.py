@@ -20,10 +20,16 @@ _ACLS = {
     "PublicReadWrite": "public-read-write",
     "AuthenticatedRead": "authenticated-read",
     "LogDeliveryWrite": "log-delivery-write",
-    "BucketOwnerRead": "bucket-owner-read",
-    "BucketOwnerFullControl": "bucket-owner-full-control",
+    "BucketOwnerRead": "private",  # these two say something of an object; of a bucket S3 ignores them (User Guide, Canned ACL)
+    "BucketOwnerFullControl": "private",
     "AwsExecRead": "aws-exec-read",
 }
+
+
+def _acl(props: Properties) -> str | None:
+    """The canned ACL in S3's words."""
+    acl = props.get("AccessControl")
+    return _ACLS.get(acl, acl) if acl else None
 
 
 def _ownership(props: Properties) -> str | None:
@@ -60,7 +66,7 @@ class BucketType(Direct):
             raise not_built("s3", "CreateBucket", "BucketNamePrefix")
         self._refuse_taken(ctx, bucket)
         region = ctx.scope.region
-        acl, ownership = props.get("AccessControl"), _ownership(props)
+        acl, ownership = _acl(props), _ownership(props)
         # An ACL that a bucket cannot have is refused in CreateBucket's words; one that it can have waits for the access block.
         early = acl if ownership in (None, ENFORCED) else None
         s3(
@@ -71,12 +77,15 @@ class BucketType(Direct):
             ObjectOwnership=ownership,
             ObjectLockEnabledForBucket=props.get("ObjectLockEnabled"),
             BucketNamespace=props.get("BucketNamespace"),
-            ACL=early and _ACLS.get(early, early),
+            ACL=early,
         )
         tags = with_stack_tags(props.get("Tags"), wanted)
         if tags:
             s3(ctx, "PutBucketTagging", Bucket=bucket, Tagging={"TagSet": tags})
-        done = {"AccessControl": early, "OwnershipControls": props.get("OwnershipControls") if ownership else None}
+        done = {
+            "AccessControl": props["AccessControl"] if early else None,
+            "OwnershipControls": props.get("OwnershipControls") if ownership else None,
+        }
         self._bring(ctx, bucket, without_none(done), props)
         return Created(id=bucket, attributes=_attributes(ctx, bucket))
 
@@ -87,7 +96,7 @@ class BucketType(Direct):
             raise already_exists(self.type, bucket)
 
     def _bring(self, ctx: Context, bucket: str, old: Properties, new: Properties) -> None:
-        opens = new.get("AccessControl", "Private") != "Private"
+        opens = _acl(new) not in (None, "private")
         if not opens:
             self._bring_acl(ctx, bucket, old, new)
         for part in PARTS[:2]:  # who may be given access at all, before what gives it
@@ -100,9 +109,9 @@ class BucketType(Direct):
             reports.bring(ctx, bucket, old, new)
 
     def _bring_acl(self, ctx: Context, bucket: str, old: Properties, new: Properties) -> None:
-        acl = new.get("AccessControl", "Private")
-        if acl != old.get("AccessControl", "Private"):
-            s3(ctx, "PutBucketAcl", Bucket=bucket, ACL=_ACLS.get(acl, acl))
+        acl = _acl(new) or "private"
+        if acl != (_acl(old) or "private"):
+            s3(ctx, "PutBucketAcl", Bucket=bucket, ACL=acl)
 
     def read(self, ctx: Context, resource: Resource) -> Properties | None:
         bucket, given = resource.id, resource.properties

@@ -113,7 +113,9 @@ def lifecycle_rule(rule: Body) -> Body:
         body["Expiration"] = _dated(expiration)
     transitions = [*left.pop("Transitions", ()), *([left.pop("Transition")] if "Transition" in left else [])]
     if transitions:
-        body["Transitions"] = [_dated(to_api(item, {"TransitionDate": "Date", "TransitionInDays": "Days"})) for item in transitions]
+        body["Transitions"] = [
+            _dated(to_api(_classed(item), {"TransitionDate": "Date", "TransitionInDays": "Days"})) for item in transitions
+        ]
     if "NoncurrentVersionExpirationInDays" in left:
         body["NoncurrentVersionExpiration"] = {"NoncurrentDays": left.pop("NoncurrentVersionExpirationInDays")}
     noncurrent = [
@@ -121,8 +123,13 @@ def lifecycle_rule(rule: Body) -> Body:
         *([left.pop("NoncurrentVersionTransition")] if "NoncurrentVersionTransition" in left else []),
     ]
     if noncurrent:
-        body["NoncurrentVersionTransitions"] = to_api(noncurrent, {"TransitionInDays": "NoncurrentDays"})
+        body["NoncurrentVersionTransitions"] = to_api([_classed(item) for item in noncurrent], {"TransitionInDays": "NoncurrentDays"})
     return body | left
+
+
+def _classed(transition: Body) -> Body:
+    """The type's schema knows GLACIER by an older name too."""
+    return {**transition, "StorageClass": "GLACIER"} if transition.get("StorageClass") == "Glacier" else transition
 
 
 def from_lifecycle_rule(body: Body) -> Body:
