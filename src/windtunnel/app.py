@@ -92,6 +92,7 @@ class WindtunnelCloud:
         self.clock: Clock = clock or SystemClock(settings.pace, self.store.time_reached())
         self._root_key = root_key(settings.data)
         sealer = LazyPart(lambda: RootKeySealer(self._root_key))
+        self.store.sealer = sealer.get
         self.blobs: Blobs = FileBlobs(settings.data / "blobs", sealer.get)
         self.writer = Writer(self.store, loop)
         self.engine = Engine(self.store, self.writer, loop, self, boundary)

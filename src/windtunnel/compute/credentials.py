@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from windtunnel.kernel.records import Record, RecordScope
+from msgspec import structs
+
+from windtunnel.kernel.records import RecordScope, Sealable
 
 
-class SandboxCredential(Record, kw_only=True):
+class SandboxCredential(Sealable, kw_only=True):
     """path: the relative URI under which they are fetched. expires: epoch seconds."""
 
     KIND: ClassVar[str] = "compute.credential"
     SCOPE: ClassVar[RecordScope] = "cloud"
 
+    sealed: bool | bytes = True
     sandbox: str
     path: str
     role_arn: str
@@ -26,3 +29,6 @@ class SandboxCredential(Record, kw_only=True):
 
     def key(self) -> str:
         return self.sandbox
+
+    def shell(self) -> SandboxCredential:
+        return structs.replace(self, secret="", token="")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar
 
 import msgspec
 
@@ -28,6 +28,7 @@ class Record(msgspec.Struct, kw_only=True):
     KIND: ClassVar[str]
     SCOPE: ClassVar[RecordScope] = "region"
     ONCE: ClassVar[bool] = False
+    SEALS: ClassVar[bool] = False
     SCHEMA: ClassVar[int] = 1
     INDEXES: ClassVar[Mapping[str, str | Callable[[Any], Iterable[str]]]] = {}
     MIGRATIONS: ClassVar[Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
@@ -35,6 +36,22 @@ class Record(msgspec.Struct, kw_only=True):
     def key(self) -> str:
         """The record's name within its kind and scope."""
         raise TypeError(f"{type(self).__name__} has no key()")
+
+
+class Sealable(Record, kw_only=True):
+    """A document that may hold secrets. sealed: that it does; at rest then all of it is what the cloud's sealer made of it, and beside that stands its
+    `shell` in the clear, from which the same indexes follow.
+
+    Whoever reads through a transaction gets it whole; a record that was written before its kind was sealed stands in the clear until it is written again.
+    """
+
+    SEALS: ClassVar[bool] = True
+
+    sealed: bool | bytes = False
+
+    def shell(self) -> Self:
+        """A copy of what may be read by whoever has the file: no secrets."""
+        raise TypeError(f"{type(self).__name__} has no shell()")
 
 
 R = TypeVar("R", bound=Record)

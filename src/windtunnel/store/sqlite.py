@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from windtunnel.kernel.errors import AwsError, StoreUnavailable
-from windtunnel.kernel.records import Conflict, LogChunk, Record
+from windtunnel.kernel.records import Conflict, LogChunk, Record, Sealable
+from windtunnel.kernel.sealing import Sealer
 from windtunnel.kernel.typed import convert, decoder
 from windtunnel.store import audit, checkpoints, logs, opening
 from windtunnel.store.opening import index_rows
@@ -64,14 +65,29 @@ def decode(kind: type[R], schema: int, body: bytes) -> R:
     return decoder(kind).decode(body)
 
 
+MakeSealer = Callable[[], Sealer]
+
+
+def _no_sealer() -> Sealer:
+    raise RuntimeError("this store was opened without the cloud's sealer")
+
+
+def _sealed(record: Sealable, kind: str, key: str, sealer: Sealer) -> bytes:
+    """What is stored of a record that holds secrets."""
+    shell = record.shell()
+    shell.sealed = sealer.seal(_encoders.encode(record), f"{kind}/{key}".encode())
+    return _encoders.encode(shell)
+
+
 class _Course:
     """What all views of one transaction share. points: the open savepoints, each with the connection's changes when it began;
     kept: records of kinds that are read once (`Record.ONCE`), by kind and key."""
 
-    __slots__ = ("hooks", "points", "kept")
+    __slots__ = ("hooks", "points", "kept", "sealer")
 
-    def __init__(self, hooks: list[Callable[[], None]] | None) -> None:
+    def __init__(self, hooks: list[Callable[[], None]] | None, sealer: MakeSealer) -> None:
         self.hooks = hooks
+        self.sealer = sealer
         self.points: list[int] = []
         self.kept: dict[tuple[str, str], Any] = {}
 
@@ -88,12 +104,13 @@ class SqliteTx:
         region: str,
         hooks: list[Callable[[], None]] | None = None,
         course: _Course | None = None,
+        sealer: MakeSealer = _no_sealer,
     ) -> None:
         self._db = db
         self._account = account
         self._region = region
         self._prefix = {"region": f"{account}/{region}/", "account": f"{account}//", "cloud": "//"}
-        self._course = course or _Course(hooks)
+        self._course = course or _Course(hooks, sealer)
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -142,6 +159,8 @@ class SqliteTx:
             return known
         row = self._db.execute("SELECT schema, body FROM doc WHERE kind=? AND key=?", (kind.KIND, full)).fetchone()
         found = None if row is None else decode(kind, row[0], row[1])
+        if kind.SEALS and found is not None and type(found.sealed) is bytes:  # type: ignore[attr-defined]
+            found = self._opened(kind, row[0], found, full)
         if kind.ONCE:
             self._course.kept[kind.KIND, full] = found
         return found
@@ -152,7 +171,7 @@ class SqliteTx:
 
     def put(self, record: Record, expected: int | None = None) -> None:
         kind, key = record.KIND, self._prefix[record.SCOPE] + record.key()
-        body = _encoders.encode(record)
+        body = self._shut(record, key) if record.SEALS and record.sealed else _encoders.encode(record)  # type: ignore[attr-defined]
         if record.ONCE:
             self._course.kept[kind, key] = record
         if not record.INDEXES and expected is None:
@@ -173,6 +192,14 @@ class SqliteTx:
             for name, value in new - old:
                 self._db.execute("INSERT OR IGNORE INTO idx VALUES (?,?,?,?)", (kind, name, self._indexed(record, value), key))
 
+    def _shut(self, record: Any, key: str) -> bytes:
+        return _sealed(record, record.KIND, key, self._course.sealer())
+
+    def _opened(self, kind: type[R], schema: int, shell: Any, key: str = "") -> R:
+        """The whole record of a shell. key: with its scope."""
+        name = f"{kind.KIND}/{key or self._prefix[kind.SCOPE] + shell.key()}"
+        return decode(kind, schema, self._course.sealer().unseal(shell.sealed, name.encode()))
+
     def _indexed(self, record: Record | type[Record], value: str) -> str:
         return self._prefix[record.SCOPE] + value
 
@@ -181,12 +208,17 @@ class SqliteTx:
             for record in records:
                 self.put(record)
             return
+        if any(record.SEALS and record.sealed for record in records):  # type: ignore[attr-defined]
+            for record in records:
+                self.put(record)
+            return
         self._db.executemany(_UPSERT, [(r.KIND, self._prefix[r.SCOPE] + r.key(), r.SCHEMA, _encoders.encode(r)) for r in records])
 
     def insert(self, record: Record) -> None:
         kind, key = record.KIND, self._prefix[record.SCOPE] + record.key()
         self._course.kept.pop((kind, key), None)
-        made = self._db.execute("INSERT OR IGNORE INTO doc VALUES (?,?,1,?,?)", (kind, key, record.SCHEMA, _encoders.encode(record)))
+        body = self._shut(record, key) if record.SEALS and record.sealed else _encoders.encode(record)  # type: ignore[attr-defined]
+        made = self._db.execute("INSERT OR IGNORE INTO doc VALUES (?,?,1,?,?)", (kind, key, record.SCHEMA, body))
         if not made.rowcount:
             raise Conflict(f"{kind} {record.key()} exists")
         if record.INDEXES:
@@ -214,7 +246,13 @@ class SqliteTx:
             f"SELECT schema, body FROM doc WHERE kind=? AND key{compare}? AND key<? ORDER BY key LIMIT ?",
             (kind.KIND, low, base + prefix + _END, -1 if limit is None else limit),
         )
-        return [decode(kind, schema, body) for schema, body in rows]
+        return self._all(kind, rows)
+
+    def _all(self, kind: type[R], rows: Iterable[tuple[int, bytes]]) -> list[R]:
+        if not kind.SEALS:
+            return [decode(kind, schema, body) for schema, body in rows]
+        read: list[tuple[int, Any]] = [(schema, decode(kind, schema, body)) for schema, body in rows]
+        return [self._opened(kind, schema, found) if type(found.sealed) is bytes else found for schema, found in read]
 
     def count(self, kind: type[Record], *, prefix: str = "", index: str = "") -> int:
         low = self._prefix[kind.SCOPE] + prefix
@@ -233,7 +271,7 @@ class SqliteTx:
             "SELECT schema, body FROM doc WHERE kind=? AND key>=? AND key<? ORDER BY key DESC LIMIT ?",
             (kind.KIND, base + prefix, high, -1 if limit is None else limit),
         )
-        return [decode(kind, schema, body) for schema, body in rows]
+        return self._all(kind, rows)
 
     def find(self, kind: type[R], index: str, value: str, *, after: str | None = None, limit: int | None = None) -> list[R]:
         if index not in kind.INDEXES:
@@ -243,13 +281,16 @@ class SqliteTx:
             " WHERE i.kind=? AND i.name=? AND i.value=? AND i.key>? ORDER BY i.key LIMIT ?",
             (kind.KIND, index, self._indexed(kind, value), self._prefix[kind.SCOPE] + (after or ""), -1 if limit is None else limit),
         )
-        return [decode(kind, schema, body) for schema, body in rows]
+        return self._all(kind, rows)
 
     def everywhere(self, kind: type[R]) -> list[tuple[str, str, R]]:
         found = []
         for key, schema, body in self._db.execute("SELECT key, schema, body FROM doc WHERE kind=? ORDER BY key", (kind.KIND,)):
             account, region, _ = key.split("/", 2)
-            found.append((account, region, decode(kind, schema, body)))
+            record: Any = decode(kind, schema, body)
+            if kind.SEALS and type(record.sealed) is bytes:
+                record = self._opened(kind, schema, record, key)
+            found.append((account, region, record))
         return found
 
     def append_logs(self, group: str, stream: str, first: int, last: int, count: int, ingested: int, body: bytes) -> int:
@@ -308,6 +349,8 @@ class SqliteStore:
     def __init__(self, path: Path, connect: Callable[[Path], sqlite3.Connection] = connect) -> None:
         """Raises opening.Unusable, in one line, for what must not be opened."""
         self.path = path
+        self.sealer: MakeSealer = _no_sealer
+        """Asked for when the first record is read or written that is sealed."""
         self._connect = connect
         self._threads = threading.local()
         self._opened: list[sqlite3.Connection] = []
@@ -353,7 +396,7 @@ class SqliteStore:
             db.execute("ROLLBACK")
         db.execute("BEGIN")
         try:
-            yield SqliteTx(db, account, region)
+            yield SqliteTx(db, account, region, sealer=self.sealer)
         except sqlite3.Error as error:
             if is_the_files_fault(error):
                 raise unavailable(error) from error
@@ -375,7 +418,7 @@ class SqliteStore:
                 db.execute("ROLLBACK")
             db.execute("BEGIN")
             try:
-                yield SqliteTx(db, account, region)
+                yield SqliteTx(db, account, region, sealer=self.sealer)
             finally:
                 if db.in_transaction:
                     db.execute("COMMIT")

@@ -138,7 +138,7 @@ class Writer:
             db.execute("SAVEPOINT item")
             inside.active = True
             try:
-                item.result = item.work(SqliteTx(db, "", "", mine))
+                item.result = item.work(SqliteTx(db, "", "", mine, sealer=self._store.sealer))
             except BaseException as error:  # handed to whoever waits for this item; the others of the group go on
                 item.error = error
                 if isinstance(error, sqlite3.Error) and is_the_files_fault(error):

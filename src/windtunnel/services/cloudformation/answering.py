@@ -12,8 +12,10 @@ import json
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, quote, unquote
 
+from msgspec import structs
+
 from windtunnel.kernel.context import Context
-from windtunnel.kernel.records import Record, RecordScope
+from windtunnel.kernel.records import RecordScope, Sealable
 from windtunnel.services.cloudformation.model import Signal, Stack, run_id
 
 LABEL = "cloudformation-answers"
@@ -22,7 +24,7 @@ LIMIT = 4096
 FOR_EVER = 43200 * 10
 
 
-class CustomRequest(Record, kw_only=True):
+class CustomRequest(Sealable, kw_only=True):
     """A request to a custom resource's provider, and its answer. until: epoch seconds."""
 
     KIND: ClassVar[str] = "cloudformation.custom-request"
@@ -36,6 +38,9 @@ class CustomRequest(Record, kw_only=True):
 
     def key(self) -> str:
         return f"{self.stack}/{self.logical}/{self.id}"
+
+    def shell(self) -> CustomRequest:
+        return structs.replace(self, answer=None)
 
 
 def address(ctx: Context, kind: str, stack_arn: str, logical: str, last: str) -> str:
@@ -103,7 +108,7 @@ def take_signal(ctx: Context, stack_id: str, handle: str, body: bytes) -> None:
     if stack is None or status not in ("SUCCESS", "FAILURE") or not isinstance(unique, str) or not unique:
         return
     data, reason = (value if isinstance(value, str) else json.dumps(value) for value in (told.get("Data", ""), told.get("Reason", "")))
-    signal = Signal(stack=stack_id, logical=handle, unique=unique, status=status, at=ctx.now, data=data, reason=reason)
+    signal = Signal(sealed=stack.sealed, stack=stack_id, logical=handle, unique=unique, status=status, at=ctx.now, data=data, reason=reason)
     if ctx.tx.get(Signal, signal.key()) is None:
         ctx.tx.put(signal)
     _wake(ctx, stack)
@@ -114,6 +119,10 @@ def take_answer(ctx: Context, stack_id: str, logical: str, request_id: str, body
     if request is None or stack is None or request.answer is not None:
         return
     request.answer = _document(body) if len(body) <= LIMIT else {"Status": "FAILED", "Reason": "Response object is too long."}
+    if request.answer.get("NoEcho") and not stack.sealed:
+        stack.sealed = True
+        ctx.tx.put(stack)
+    request.sealed = stack.sealed
     ctx.tx.put(request)
     _wake(ctx, stack)
 

@@ -107,6 +107,7 @@ def _write(
     at: float,
 ) -> None:
     event = StackEvent(
+        sealed=stack.sealed,
         stack=stack.id,
         seq=stack.next_event,
         id=event_id,

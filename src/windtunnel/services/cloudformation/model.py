@@ -2,6 +2,7 @@
 
 Invariants: a stack has at most one operation that goes on, `Stack.operation`; whoever drives another one finds that out by comparing and stops.
 A resource's `before` is what it was when the operation that goes on first touched it: rollback restores exactly that.
+What is kept of a stack whose template tells of secrets is sealed at rest, all of it (`Stack.sealed`); other stacks' records stand in the clear.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ import re
 from typing import Any, ClassVar, Literal
 
 import msgspec
+from msgspec import structs
 
 from windtunnel.kernel.principal import Principal
-from windtunnel.kernel.records import Record, RecordScope
+from windtunnel.kernel.records import Record, RecordScope, Sealable
 from windtunnel.kernel.scope import Arn, Scope
 
 STACK_TYPE = "AWS::CloudFormation::Stack"
@@ -48,7 +50,7 @@ class Options(msgspec.Struct, kw_only=True):
     """The stack policy that holds during this update only."""
 
 
-class Operation(Record, kw_only=True):
+class Operation(Sealable, kw_only=True):
     """What is being done with a stack. principal: as whom. made: the template version that is made true, back_to: the one of before.
 
     phase: how far it is. cancelled: someone asked an update to turn back. unmade: a creation's rollback, or a deletion.
@@ -81,8 +83,11 @@ class Operation(Record, kw_only=True):
     def key(self) -> str:
         return self.id
 
+    def shell(self) -> Operation:
+        return structs.replace(self, reason="")
 
-class Template(Record, kw_only=True):
+
+class Template(Sealable, kw_only=True):
     """A version of a stack's template. text: as submitted; processed: JSON after transforms; parameters: what Ref gives; hidden: of which NoEcho."""
 
     KIND: ClassVar[str] = "cloudformation.template"
@@ -108,8 +113,11 @@ class Template(Record, kw_only=True):
     def key(self) -> str:
         return f"{self.stack}/{self.version:06d}"
 
+    def shell(self) -> Template:
+        return structs.replace(self, text="", processed="", parameters={}, conditions={}, needs={}, given={}, significant="")
 
-class Stack(Record, kw_only=True):
+
+class Stack(Sealable, kw_only=True):
     """id: the UUID at the end of its ARN. made: the template version in force (0: none yet), previous: the one before; next_version, next_event:
     counters. parent, root: `NAME/ID` of the stacks above a nested one."""
 
@@ -155,6 +163,9 @@ class Stack(Record, kw_only=True):
     def key(self) -> str:
         return self.id
 
+    def shell(self) -> Stack:
+        return structs.replace(self, reason="", description="", parameters={}, outputs=[], drift={})
+
     def arn(self, scope: Scope) -> str:
         return stack_arn(scope, self.name, self.id)
 
@@ -172,8 +183,11 @@ class State(msgspec.Struct, kw_only=True):
     type: str = ""
     token: str = ""
 
+    def shell(self) -> State:
+        return structs.replace(self, properties={}, attributes={}, metadata={})
 
-class ChangeSet(Record, kw_only=True):
+
+class ChangeSet(Sealable, kw_only=True):
     """What an operation would do. id: the UUID at the end of its ARN. version: of the stack's templates. changes: as `planning.preview` gives them.
 
     first: the stack was made for it (REVIEW_IN_PROGRESS) and is created when it is executed.
@@ -209,11 +223,14 @@ class ChangeSet(Record, kw_only=True):
     def key(self) -> str:
         return f"{self.stack}/{self.name}"
 
+    def shell(self) -> ChangeSet:
+        return structs.replace(self, reason="", changes=[], trouble="", about="", given={})
+
     def arn(self, scope: Scope) -> str:
         return scope.arn("cloudformation", f"changeSet/{self.name}/{self.id}")
 
 
-class StackResource(Record, kw_only=True):
+class StackResource(Sealable, kw_only=True):
     """A resource of a stack. now: as it is (None: it does not exist, or not yet); before: as it was when the operation that goes on began with it;
     leftovers: physical resources that replacement left behind, deleted in cleanup.
 
@@ -252,8 +269,12 @@ class StackResource(Record, kw_only=True):
     def key(self) -> str:
         return f"{self.stack}/{self.logical}"
 
+    def shell(self) -> StackResource:
+        now = None if self.now is None else self.now.shell()
+        return structs.replace(self, reason="", now=now, before=None, leftovers=[], drift={})
 
-class StackEvent(Record, kw_only=True):
+
+class StackEvent(Sealable, kw_only=True):
     """One line of a stack's history. properties: JSON text, "" for none."""
 
     KIND: ClassVar[str] = "cloudformation.event"
@@ -275,6 +296,9 @@ class StackEvent(Record, kw_only=True):
 
     def key(self) -> str:
         return f"{self.stack}/{self.seq:012d}"
+
+    def shell(self) -> StackEvent:
+        return structs.replace(self, reason="", properties="", detail="")
 
 
 class Export(Record, kw_only=True):
@@ -308,7 +332,7 @@ class Import(Record, kw_only=True):
         return f"{self.export}/{self.stack}"
 
 
-class Signal(Record, kw_only=True):
+class Signal(Sealable, kw_only=True):
     """A signal for a resource. seen: an event tells of it already."""
 
     KIND: ClassVar[str] = "cloudformation.signal"
@@ -325,6 +349,9 @@ class Signal(Record, kw_only=True):
 
     def key(self) -> str:
         return f"{self.stack}/{self.logical}/{self.unique}"
+
+    def shell(self) -> Signal:
+        return structs.replace(self, data="", reason="")
 
 
 def stack_arn(scope: Scope, name: str, stack_id: str) -> str:

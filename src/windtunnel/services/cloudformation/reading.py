@@ -56,6 +56,31 @@ class Understood(msgspec.Struct, kw_only=True):
     transforms: list[str]
     description: str
     types: dict[str, str]
+    secret: bool
+
+
+TELLING = (
+    "{{resolve:secretsmanager",
+    "{{resolve:ssm-secure",
+    "AWS::IAM::AccessKey",
+    "AWS::Events::Connection",
+    'Password"',
+    'Passphrase"',
+    'PrivateKey"',
+    'SecretAccessKey"',
+    'SecretString"',
+    'SecretToken"',
+    'ClientSecret"',
+    'AuthToken"',
+    'OAuthToken"',
+    '"Token"',
+)
+"""What a template with secrets has somewhere: dynamic references to them, types that make some or are made of some, properties that are some."""
+
+
+def tells_of_secrets(processed: str, hidden: list[str]) -> bool:
+    """Whether records of such a stack are to be sealed. hidden: its NoEcho parameters. Too many stacks rather than too few."""
+    return bool(hidden) or any(word in processed for word in TELLING)
 
 
 def attributes_of(name: str) -> frozenset[str] | None:
@@ -109,6 +134,7 @@ def understood(
     needs = dependencies(template, true)
     processed = as_text(template)
     check_early(template, processed, needs, parameters, true, env)
+    hidden = [name for name, parameter in declared.items() if parameter.no_echo]
     return Understood(
         processed=processed,
         significant=significant(template),
@@ -123,7 +149,8 @@ def understood(
         },
         conditions=true,
         needs=needs,
-        hidden=[name for name, parameter in declared.items() if parameter.no_echo],
+        hidden=hidden,
+        secret=tells_of_secrets(processed, hidden),
         transforms=named,
         description=str(template.get("Description") or ""),
         types={name: template["Resources"][name]["Type"] for name in needs},

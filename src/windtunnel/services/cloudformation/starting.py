@@ -43,11 +43,13 @@ def check_role(ctx: Context, role_arn: str, stack_arn: str) -> None:
 
 
 def keep_template(ctx: Context, stack: Stack, submission: Submission, tags: dict[str, str]) -> int:
-    """The template's version number."""
+    """The template's version number. A stack that has told of secrets once is sealed from then on."""
+    stack.sealed = bool(stack.sealed or submission.secret)
     version = stack.next_version
     stack.next_version += 1
     ctx.tx.put(
         Template(
+            sealed=stack.sealed,
             stack=stack.id,
             version=version,
             text=submission.text,
@@ -87,6 +89,7 @@ def begin(
 ) -> Operation:
     """Record the operation and start its run."""
     operation = Operation(
+        sealed=stack.sealed,
         id=ctx.ids.uuid(),
         stack=stack.id,
         kind=kind,

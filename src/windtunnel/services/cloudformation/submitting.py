@@ -43,6 +43,8 @@ class Submission(NamedTuple):
     zones: dict[str, list[str]]
     types: dict[str, str]
     """logical id -> type, of the resources that there shall be."""
+    secret: bool
+    """It tells of secrets: the stack's records are sealed."""
     trouble: str = ""
 
     @property

@@ -20,6 +20,7 @@ ALSO = {
     "kms": frozenset(("Plaintext", "CiphertextBlob", "Message", "PrivateKeyPlaintext", "Mac", "Signature")),
     "iam": frozenset(("SecretAccessKey", "Password", "ServicePassword", "ServiceCredentialSecret", "OldPassword", "NewPassword")),
     "sts": frozenset(("SecretAccessKey", "WebIdentityToken", "SAMLAssertion")),
+    "cloudformation": frozenset(("TemplateBody", "ParameterValue")),
 }
 """Members that AWS hides although their shapes may not say that they are sensitive."""
 

@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 import msgspec
+from msgspec import structs
 
 from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.principal import Principal
-from windtunnel.kernel.records import Record, RecordScope
+from windtunnel.kernel.records import Record, RecordScope, Sealable
 from windtunnel.kernel.scope import Arn, Scope
 
 MAX_KEYS_PER_USER = 2
@@ -147,13 +148,14 @@ class InstanceProfile(Record, kw_only=True):
         return self.name.lower()
 
 
-class AccessKey(Record, kw_only=True):
+class AccessKey(Sealable, kw_only=True):
     """A long-lived key. user: its user's key; owner: `account/user`."""
 
     KIND: ClassVar[str] = "iam.access-key"
     SCOPE: ClassVar[RecordScope] = "cloud"
     INDEXES: ClassVar = {"owner": lambda key: [owner_of(key.account, key.user)]}
 
+    sealed: bool | bytes = True
     id: str
     secret: str
     account: str
@@ -164,9 +166,15 @@ class AccessKey(Record, kw_only=True):
     def key(self) -> str:
         return self.id
 
+    def shell(self) -> AccessKey:
+        return structs.replace(self, secret="")
+
 
 class RootKey(Record, kw_only=True):
-    """The access key of an account's root user; an account is there when it has one. name: what `windtunnel account` calls it."""
+    """The access key of an account's root user; an account is there when it has one. name: what `windtunnel account` calls it.
+
+    The owner's own, in a file beside the store too, and read at every start: it is not sealed.
+    """
 
     KIND: ClassVar[str] = "iam.root-key"
     SCOPE: ClassVar[RecordScope] = "cloud"
@@ -181,12 +189,13 @@ class RootKey(Record, kw_only=True):
         return self.access_key
 
 
-class Session(Record, kw_only=True):
+class Session(Sealable, kw_only=True):
     """Temporary credentials. Never changed after they were made, so they may be cached without asking the generation."""
 
     KIND: ClassVar[str] = "iam.session"
     SCOPE: ClassVar[RecordScope] = "cloud"
 
+    sealed: bool | bytes = True
     id: str
     secret: str
     token: str
@@ -195,6 +204,9 @@ class Session(Record, kw_only=True):
 
     def key(self) -> str:
         return self.id
+
+    def shell(self) -> Session:
+        return structs.replace(self, secret="", token="")
 
 
 class Expiry(Record, kw_only=True):
@@ -210,13 +222,14 @@ class Expiry(Record, kw_only=True):
         return f"{int(self.expires):012d}/{self.session}"
 
 
-class ServiceCredential(Record, kw_only=True):
+class ServiceCredential(Sealable, kw_only=True):
     """A user's name and password for one service (CodeCommit over HTTPS). login is `NAME-at-ACCOUNT`."""
 
     KIND: ClassVar[str] = "iam.service-credential"
     SCOPE: ClassVar[RecordScope] = "account"
     INDEXES: ClassVar = {"user": "user", "login": "login"}
 
+    sealed: bool | bytes = True
     id: str
     user: str
     service: str
@@ -227,6 +240,9 @@ class ServiceCredential(Record, kw_only=True):
 
     def key(self) -> str:
         return self.id
+
+    def shell(self) -> ServiceCredential:
+        return structs.replace(self, password="")
 
 
 def owner_of(account: str, user: str) -> str:

@@ -208,6 +208,9 @@ class Live:
         self.dirty.add(resource.logical)
 
     def write(self, ctx: Context) -> None:
+        if self.stack.sealed:
+            for logical in self.dirty & self.resources.keys():
+                self.resources[logical].sealed = True
         for logical in self.dirty:
             if logical in self.resources:
                 write = ctx.tx.insert if logical in self.fresh else ctx.tx.put

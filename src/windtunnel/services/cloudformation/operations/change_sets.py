@@ -177,6 +177,7 @@ def create_change_set(
     version = 0 if failed else starting.keep_template(ctx, stack, submission, wanted)
     ctx.tx.put(stack)
     change_set = ChangeSet(
+        sealed=bool(stack.sealed or submission.secret),
         stack=stack.id,
         name=change_set_name,
         id=ctx.ids.uuid(),

@@ -84,6 +84,7 @@ class NestedStack(ResourceType):
     def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:
         parent, prepared = _parent(ctx, wanted.stack_id), ctx.found["prepared"]
         child = Stack(
+            sealed=parent.sealed,
             id=prepared.id,
             name=prepared.name,
             status="",
@@ -157,6 +158,7 @@ class NestedStack(ResourceType):
             starting.supersede(ctx, child)
         else:
             starting.check_updatable(ctx, child, parent.disable_rollback)
+        child.sealed = bool(child.sealed or parent.sealed)
         child.capabilities, child.disable_rollback = parent.capabilities, parent.disable_rollback
         version = starting.keep_template(ctx, child, prepared.submission, tags)
         starting.begin_update(
