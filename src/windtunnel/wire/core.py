@@ -493,6 +493,8 @@ def _request_id() -> str:
 def _family(route: Route) -> Family:
     if route.service == "s3":
         return "s3"
+    if route.protocol == "query-json":
+        return "query"
     if route.protocol in ("ec2", "query", "rest-json"):
         return route.protocol  # type: ignore[return-value]
     return "json"

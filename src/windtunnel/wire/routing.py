@@ -32,6 +32,9 @@ class Route(NamedTuple):
 
 _ACTION = re.compile(rb"(?:^|&)Action=([^&]*)")
 _VERSION = re.compile(rb"(?:^|&)Version=([^&]*)")
+_AS_JSON = b"ContentType=JSON"
+_asks_for_json = re.compile(rb"(?:^|&)ContentType=JSON(?:&|$)").search
+"""Of a query request: AWS's own helper scripts, and old clients, want the answer as JSON."""
 _SCOPE = re.compile(r"Credential=[^,\s]*?/\d{8}/[^/,\s]+/([^/,\s]+)/aws4_request")
 _RPC_PATH = re.compile(r"/service/([^/]+)/operation/([^/]+)\Z")
 _NO_PARAMS: dict[str, str] = {}
@@ -146,6 +149,8 @@ class Router:
             raise AwsError(
                 "InvalidAction", f"Could not find operation {operation} for version {named or 'NO_VERSION_SPECIFIED'}", status=400
             )
+        if protocol == "query" and _AS_JSON in source and _asks_for_json(source):
+            protocol = "query-json"
         return Route(found, operation, _NO_PARAMS, protocol)
 
     def _query_service(self, service: str | None, operation: str, version: str) -> str:

@@ -41,6 +41,7 @@ Reader = Callable[[RawRequest], dict[str, Any]]
 READERS: dict[str, Callable[[OperationModel, Node], Reader]] = {
     "json": jsonrpc.compile_reader,
     "query": query.compile_query_reader,
+    "query-json": query.compile_query_json_reader,
     "ec2": query.compile_ec2_reader,
     "rest-json": restjson.compile_reader,
     "rest-xml": restxml.compile_reader,
@@ -49,6 +50,7 @@ READERS: dict[str, Callable[[OperationModel, Node], Reader]] = {
 WRITERS: dict[str, Callable[[OperationModel, bool], Encoder]] = {
     "json": jsonrpc.compile_encoder,
     "query": query.compile_query_encoder,
+    "query-json": jsonrpc.compile_query_encoder,
     "ec2": query.compile_ec2_encoder,
     "rest-json": restjson.compile_encoder,
     "rest-xml": restxml_output.compile_encoder,
@@ -57,6 +59,7 @@ WRITERS: dict[str, Callable[[OperationModel, bool], Encoder]] = {
 ERROR_ENCODERS: dict[str, Callable[[ErrorTable, ServiceModel], ErrorEncoder]] = {
     "json": lambda table, _: errors.json_errors(table),
     "query": lambda table, _: errors.query_errors(table),
+    "query-json": lambda table, _: errors.query_json_errors(table),
     "ec2": lambda table, _: errors.ec2_errors(table),
     "rest-json": rest_json_errors,
     "rest-xml": lambda table, _: errors.rest_xml_errors(table),

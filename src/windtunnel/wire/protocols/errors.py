@@ -188,6 +188,23 @@ def query_errors(table: ErrorTable) -> ErrorEncoder:
     return encode
 
 
+def query_json_errors(table: ErrorTable) -> ErrorEncoder:
+    """Of a query request that wants JSON."""
+
+    def encode(error: AwsError, request_id: str, head: bool) -> Response:
+        status = table.status(error)
+        told = {
+            "Type": "Receiver" if status >= 500 else "Sender",
+            "Code": table.query_codes.get(error.code, error.code),
+            "Message": error.message,
+            **error.extra,
+        }
+        headers = [(b"x-amzn-requestid", request_id.encode()), (b"content-type", b"application/json")]
+        return status, headers, b"" if head else msgspec.json.encode({"Error": told, "RequestId": request_id})
+
+    return encode
+
+
 def ec2_errors(table: ErrorTable) -> ErrorEncoder:
     def encode(error: AwsError, request_id: str, head: bool) -> Response:
         body = (

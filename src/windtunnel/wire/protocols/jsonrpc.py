@@ -344,6 +344,20 @@ def compile_encoder(operation: OperationModel, strict: bool) -> Callable[[dict[s
     return encode
 
 
+def compile_query_encoder(operation: OperationModel, strict: bool) -> Callable[[dict[str, Any], str], Response]:
+    """The query protocol's answer as JSON: `{"OpResponse": {"OpResult": {…}, "ResponseMetadata": {"RequestId": …}}}`."""
+    status, outer = operation.http_status, f"{operation.name}Response"
+    wrapper = (operation.output_ref.result_wrapper or f"{operation.name}Result") if operation.output_ref else ""
+    convert = JsonWriter(operation.service, strict).structure(operation.output_shape, operation.name)
+
+    def encode(result: dict[str, Any], request_id: str) -> Response:
+        inner = {wrapper: convert(result)} if wrapper else {}
+        body = _encode_json({outer: {**inner, "ResponseMetadata": {"RequestId": request_id}}})
+        return status, [(b"x-amzn-requestid", request_id.encode()), (b"content-type", b"application/json")], body
+
+    return encode
+
+
 _EXACT: dict[str, type] = {"string": str, "character": str, "boolean": bool, "integer": int, "long": int}
 
 

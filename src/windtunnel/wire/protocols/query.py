@@ -32,11 +32,19 @@ def compile_query_reader(operation: OperationModel, tree: Node) -> Callable[[Raw
     return _compile(operation, tree, _QueryNames(), _wrong_query)
 
 
+def compile_query_json_reader(operation: OperationModel, tree: Node) -> Callable[[RawRequest], dict[str, Any]]:
+    """As the query protocol; `ContentType=JSON` says how to answer (compile_query_encoder of jsonrpc)."""
+    return _compile(operation, tree, _QueryNames(), _wrong_query, frozenset(("ContentType",)))
+
+
 def compile_ec2_reader(operation: OperationModel, tree: Node) -> Callable[[RawRequest], dict[str, Any]]:
     return _compile(operation, tree, _Ec2Names(), _wrong_ec2)
 
 
-def _compile(operation: OperationModel, tree: Node, names: _QueryNames, wrong: text.Wrong) -> Callable[[RawRequest], dict[str, Any]]:
+def _compile(
+    operation: OperationModel, tree: Node, names: _QueryNames, wrong: text.Wrong, aside: frozenset[str] = frozenset()
+) -> Callable[[RawRequest], dict[str, Any]]:
+    """aside: names that are none of the operation's."""
     structure = _Reader(operation, names, wrong).structure(operation.input_shape, tree, "")
     rules = RULES.get(operation.service.name)
     newer = rules.newer if rules is not None else {}
@@ -45,7 +53,10 @@ def _compile(operation: OperationModel, tree: Node, names: _QueryNames, wrong: t
         pairs = parse_form(request.body) if request.body else []
         if newer:
             pairs = [pair for pair in pairs if newer.get(pair[0]) != pair[1]]
-        value: dict[str, Any] = structure(_tree(request.query + pairs if request.query else pairs))
+        pairs = request.query + pairs if request.query else pairs
+        if aside:
+            pairs = [pair for pair in pairs if pair[0] not in aside]
+        value: dict[str, Any] = structure(_tree(pairs))
         return value
 
     return read

@@ -279,7 +279,7 @@ def reporter(operation: OperationModel, rules: ServiceRules, protocol: str) -> C
         return _report_rest_xml(operation)
     own = _own_errors(operation, rules.members)
     code = rules.validation_code
-    if protocol == "query" and code == "ValidationException":
+    if protocol in ("query", "query-json") and code == "ValidationException":
         code = "ValidationError"
 
     def report(found: list[Violation]) -> NoReturn:
