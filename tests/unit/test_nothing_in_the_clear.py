@@ -13,6 +13,7 @@ from stacks import Stacks
 from windtunnel.services.cloudformation.model import Stack
 from windtunnel.services.kms import keyring
 from windtunnel.services.kms.lookups import find_key
+from windtunnel.upkeep.doctor import examine
 
 SECRETS = [f"hush-{kind}-0f9d3c5b7a1e" for kind in ("parameter", "advanced", "secret", "binary", "history", "plaintext", "cloud trail")]
 
@@ -115,12 +116,14 @@ def coats(secret: bytes) -> list[bytes]:
 
 def test_nothing_in_the_clear(tmp_path: Path) -> None:
     data = tmp_path / "data"
+    data.mkdir(mode=0o700)
     with InProcessCloud(data) as cloud:
         hidden = fill(cloud)
         assert_hidden(data, hidden)
         sealed = cloud.read(lambda ctx: {stack.name.partition("-Below")[0]: bool(stack.sealed) for stack in ctx.tx.scan(Stack)})
         assert sealed == {"hushed": True, "plain": False}, "what has no secrets costs nothing"
     assert_hidden(data, hidden)
+    assert [finding.line() for finding in examine(data, running=False).findings] == [], "shells are enough for the doctor"
 
 
 def test_the_search_would_find_one(tmp_path: Path) -> None:

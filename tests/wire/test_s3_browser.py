@@ -12,6 +12,7 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
+from harness import until
 from shell import client
 from windtunnel.gateways.s3_forms import FormReader
 from windtunnel.kernel.errors import AwsError
@@ -84,6 +85,27 @@ def test_a_signed_form_uploads(lab: LabCloud, s3: Any, bucket: str, signature: s
     assert "<Key>in/cat.png</Key>" in reply.text
     got = s3.get_object(Bucket=bucket, Key="in/cat.png")
     assert (got["Body"].read(), got["ContentType"], got["Metadata"]) == (data, "image/png", {"color": "red"})
+
+
+def test_a_forms_event_says_so(lab: LabCloud, s3: Any, bucket: str) -> None:
+    sqs = client(lab, "sqs")
+    url = sqs.create_queue(QueueName=bucket)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    statement = {"Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [statement]})})
+    told = {"QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectCreated:Post"]}]}
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=told)
+    s3.put_object(Bucket=bucket, Key="put", Body=b"x")
+    form = s3.generate_presigned_post(bucket, "form")
+    assert httpx.post(form["url"], data=form["fields"], files={"file": b"x"}).status_code == 204
+
+    def heard() -> list[str]:
+        messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=5).get("Messages", [])
+        return [f"{r['eventName']} {r['s3']['object']['key']}" for m in messages for r in json.loads(m["Body"]).get("Records", [])]
+
+    found: list[str] = []
+    until(lambda: found.extend(heard()) or found, what="the form's event")
+    assert found == ["ObjectCreated:Post form"]
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,7 @@ class FormUpload:
 
         def put(tx: Any) -> dict[str, Any]:
             ctx = Context(tx.within(where.account, where.region), where, self._principal, self._cloud, request=self._info)
+            ctx.found["s3.reason"] = "POST Object"
             return ctx.call("s3", "PutObject", bucket=self._bucket, key=key, body=Body(ref), **args)
 
         reply = await self._backend.submit(put)

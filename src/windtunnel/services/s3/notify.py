@@ -20,6 +20,8 @@ from windtunnel.services.s3.objects import Version
 from windtunnel.services.s3.settings import setting
 
 INTERNAL_SOURCE = "windtunnel.s3"
+REASON = "s3.reason"
+"""In `ctx.found`, how an object came if it was not by PutObject: what upload forms call (gateways/s3_post.py)."""
 _CREATED = {"PutObject": "Put", "CompleteMultipartUpload": "CompleteMultipartUpload", "CopyObject": "Copy", "POST Object": "Post"}
 
 

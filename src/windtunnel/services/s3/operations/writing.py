@@ -66,7 +66,7 @@ def put_object(
             redirect=redirect_of(said),
         ),
     )
-    notify.created(ctx, home, version, "PutObject")
+    notify.created(ctx, home, version, ctx.found.pop(notify.REASON, "PutObject"))
     reply: Reply = {"ETag": quoted(version.etag), **told(encryption), **version_headers(home, version)}
     if version.checksums:
         reply |= {**checksums.members(version.checksums), "ChecksumType": "FULL_OBJECT"}
