@@ -425,3 +425,12 @@ def test_topics_and_rules_hear_of_a_stack(door: Door, stacks: Stacks, script: Sc
         "CloudFormation Stack Status Change",
     ]
     assert {event["detail"].get("logical-resource-id") for event in seen} == {"A", None}
+
+
+def test_no_two_events_have_one_id(stacks: Stacks) -> None:
+    stacks.create("many", template(**{f"G{number}": group() for number in range(20)}))
+    found = [
+        event for page in stacks.api.get_paginator("describe_stack_events").paginate(StackName="many") for event in page["StackEvents"]
+    ]
+    assert len(found) == 62 and len({event["EventId"] for event in found}) == 62
+    assert found[1]["EventId"].startswith("G19-CREATE_COMPLETE-20")

@@ -79,7 +79,8 @@ def of_resource(
 ) -> None:
     """A resource's status changes. physical: "" as long as there is none. properties: JSON text as shown."""
     resource.status, resource.reason, resource.at = status, reason[:MAX_REASON], ctx.now
-    event_id = f"{resource.logical}-{status}-{_iso(ctx.now)}"
+    # What happens within one batch has one time: the history's own count tells two beginnings of a resource apart, for clients know events by their ids.
+    event_id = f"{resource.logical}-{status}-{_iso(ctx.now)[:-1]}{stack.next_event % 1000:03d}Z"
     _write(ctx, stack, operation, event_id, resource.logical, physical, resource.type, status, reason, properties, ctx.now)
     arn = stack.arn(ctx.scope)
     detail = {
