@@ -11,6 +11,7 @@ from harness import ACCOUNT, REGION, InProcessCloud
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/Deliverer"
 OTHER_ROLE = f"arn:aws:iam::{ACCOUNT}:role/Other"
+NEWS = f"arn:aws:sns:{REGION}:{ACCOUNT}:news"
 GROUP = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:kept:*"
 TAGS, OTHER_TAGS = [{"Key": "team", "Value": "blue"}, {"Key": "old", "Value": "x"}], [{"Key": "team", "Value": "red"}]
 SERVICES = ("events", "cloudtrail", "codebuild", "codepipeline", "codedeploy")
@@ -94,6 +95,18 @@ CASES: list[Any] = [
         {"RepositoryName": "first", "RepositoryDescription": "d", "Tags": TAGS},
         {"RepositoryName": "second", "Tags": OTHER_TAGS},
         id="repository, renamed",
+    ),
+    pytest.param(
+        "AWS::CodeCommit::Repository",
+        {"RepositoryName": "told", "Triggers": [{"Name": "t", "DestinationArn": NEWS, "Events": ["all"]}]},
+        {
+            "RepositoryName": "told",
+            "Triggers": [
+                {"Name": "t", "DestinationArn": NEWS, "Events": ["createReference"], "Branches": ["main"], "CustomData": "x"},
+                {"Name": "u", "DestinationArn": NEWS, "Events": ["deleteReference", "updateReference"]},
+            ],
+        },
+        id="repository, triggers",
     ),
     pytest.param(
         "AWS::CodeBuild::Project",

@@ -205,7 +205,7 @@ def test_what_is_refused_leaves_nothing(lab: Lab) -> None:
     trail = {"S3BucketName": "records", "IsLogging": True}
     refused(lab, "AWS::CloudTrail::Trail", "PutInsightSelectors", **trail, InsightSelectors=[{"InsightType": "ApiCallRateInsight"}])
     refused(lab, "AWS::CloudTrail::Trail", "policy", **{**trail, "S3BucketName": "artifacts"})
-    trigger = {"Name": "t", "DestinationArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:news", "Events": ["all"]}
+    trigger = {"Name": "t", "DestinationArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:f", "Events": ["all"]}
     refused(lab, "AWS::CodeCommit::Repository", "PutRepositoryTriggers", RepositoryName="r", Triggers=[trigger])
     refused(lab, "AWS::CodeCommit::Repository", "kmsKeyId", RepositoryName="r", KmsKeyId="k")
     project = {

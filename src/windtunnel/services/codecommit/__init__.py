@@ -2,3 +2,4 @@
 
 from windtunnel.services.codecommit import content as content
 from windtunnel.services.codecommit import operations as operations
+from windtunnel.services.codecommit import trigger_operations as trigger_operations

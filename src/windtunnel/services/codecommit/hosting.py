@@ -21,6 +21,7 @@ from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.git import ZERO, Moved, Opened, Update
 from windtunnel.services.codecommit.model import Repository, repository_arn, resource_tags
 from windtunnel.services.codecommit.refs import move, refs_of, refusal
+from windtunnel.services.codecommit.triggering import fire
 
 SECONDS = 600
 _QUIET = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
@@ -77,7 +78,8 @@ class GitHosting:
             reasons = [reason or "atomic push failed" for reason in reasons]
         for update, reason in zip(updates, reasons, strict=True):
             if reason is None:
-                move(ctx, repo, update, summary=summaries.get(update.new, ""))
+                move(ctx, repo, update, summary=summaries.get(update.new, ""), alone=False)
+        fire(ctx, repo, [update for update, reason in zip(updates, reasons, strict=True) if reason is None])
         return Moved(reasons, refs_of(ctx, repo), repo.default_branch, self.turn())
 
     def turn(self) -> int:

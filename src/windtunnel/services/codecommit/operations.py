@@ -26,6 +26,7 @@ from windtunnel.services.codecommit.model import (
     valid_branch,
 )
 from windtunnel.services.codecommit.refs import clash, move, refs_of
+from windtunnel.services.codecommit.triggering import RepositoryTriggers
 
 PAGE = 1000
 OBJECTS = "codecommit.objects"
@@ -45,6 +46,7 @@ service_rules(
             "newName": MemberErrors(required="RepositoryNameRequiredException", invalid="InvalidRepositoryNameException"),
             "filePath": MemberErrors(required="PathRequiredException", invalid="InvalidPathException"),
             "folderPath": MemberErrors(required="PathRequiredException", invalid="InvalidPathException"),
+            "triggers": MemberErrors(required="RepositoryTriggersListRequiredException", invalid="InvalidRepositoryTriggerEventsException"),
             "resourceArn": MemberErrors(required="ResourceArnRequiredException", invalid="InvalidResourceArnException"),
         },
     ),
@@ -196,6 +198,7 @@ def delete_repository(ctx: Context, repository_name: str) -> Reply:
     for name in refs_of(ctx, repo):
         ctx.tx.delete(Ref, f"{repo.repository_id}/{name}")
     ctx.tx.delete(Repository, repository_name)
+    ctx.tx.delete(RepositoryTriggers, repo.repository_id)
     git, repository_id = ctx.cloud.part("git"), repo.repository_id
     ctx.tx.after_commit(lambda: ctx.cloud.part("threads")(lambda: git.remove(repository_id)))
     return {"repositoryId": repository_id}

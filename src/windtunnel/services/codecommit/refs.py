@@ -11,6 +11,7 @@ from windtunnel.kernel.context import Context
 from windtunnel.kernel.git import ZERO, Update
 from windtunnel.kernel.trail import trail
 from windtunnel.services.codecommit.model import HEADS, TAGS, Ref, Repository, repository_arn, valid_branch, valid_ref
+from windtunnel.services.codecommit.triggering import fire
 
 
 def refs_of(ctx: Context, repo: Repository) -> dict[str, str]:
@@ -40,8 +41,8 @@ def refusal(ctx: Context, repo: Repository, update: Update, others: Iterable[str
     return f"'{other}' exists; cannot create '{name}'" if other else None
 
 
-def move(ctx: Context, repo: Repository, update: Update, *, summary: str = "") -> None:
-    """Carry out an update that was not refused: ref, default branch, event, trail."""
+def move(ctx: Context, repo: Repository, update: Update, *, summary: str = "", alone: bool = True) -> None:
+    """Carry out an update that was not refused: ref, default branch, event, trail. alone: whoever moves several tells the triggers of all at once."""
     key = f"{repo.repository_id}/{update.ref}"
     if update.new == ZERO:
         ctx.tx.delete(Ref, key)
@@ -57,6 +58,8 @@ def move(ctx: Context, repo: Repository, update: Update, *, summary: str = "") -
         update,
         summary,
     )
+    if alone:
+        fire(ctx, repo, [update])
 
 
 def _tell(ctx: Context, repo: Repository, update: Update, summary: str) -> None:

@@ -33,12 +33,16 @@ def _commit(ctx: Context, operation: str, **members: Any) -> Any:
     return perform(ctx, "codecommit", operation, **members)
 
 
+def _uncapitalized(name: str) -> str:
+    return name[:1].lower() + name[1:]
+
+
 @resource_type("AWS::CodeCommit::Repository")
 class RepositoryType(Direct):
     """Ref is the repository's id, by which nothing can be asked for: its name is a property, or is looked for. Code counts at creation only, as on AWS."""
 
     service = "codecommit"
-    calls = "CreateRepository UpdateRepositoryName UpdateRepositoryDescription DeleteRepository ListRepositories TagResource UntagResource"
+    calls = "CreateRepository PutRepositoryTriggers UpdateRepositoryName UpdateRepositoryDescription DeleteRepository ListRepositories TagResource UntagResource"
     missing = MISSING
     slow = True
 
@@ -68,15 +72,20 @@ class RepositoryType(Direct):
         )["repositoryMetadata"]
         if isinstance(seed, Seed):
             begin(ctx, props["RepositoryName"], seed)
+        self._trigger(ctx, props["RepositoryName"], {}, props)
         shown = renamed(made, _SHOWN)
         return Created(id=shown["RepositoryId"], attributes={name: shown[name] for name in _GIVEN})
 
     def _refuse(self, ctx: Context, old: Properties, new: Properties) -> None:
         """What is not built, by the operation that would do it."""
-        if (new.get("Triggers") or None) != (old.get("Triggers") or None):
-            _commit(ctx, "PutRepositoryTriggers")
         if old and new.get("KmsKeyId") != old.get("KmsKeyId"):
             _commit(ctx, "UpdateRepositoryEncryptionKey")
+
+    def _trigger(self, ctx: Context, name: str, old: Properties, new: Properties) -> None:
+        """All triggers are one setting."""
+        if (new.get("Triggers") or None) != (old.get("Triggers") or None):
+            triggers = [{_uncapitalized(member): value for member, value in each.items()} for each in new.get("Triggers") or ()]
+            _commit(ctx, "PutRepositoryTriggers", repositoryName=name, triggers=triggers)
 
     def _name(self, ctx: Context, resource: Resource) -> str | None:
         """By its id, which stays; names may have been given to others."""
@@ -91,6 +100,9 @@ class RepositoryType(Direct):
         found = self._found(ctx, resource)
         if found is None:
             return None
+        triggers = _commit(ctx, "GetRepositoryTriggers", repositoryName=found["RepositoryName"])["triggers"]
+        if triggers:
+            found["Triggers"] = [{name[:1].upper() + name[1:]: value for name, value in each.items()} for each in triggers]
         return found | tags_shown(_commit(ctx, "ListTagsForResource", resourceArn=found["Arn"])["tags"])
 
     def update(self, ctx: Context, resource: Resource, new: Properties, wanted: Wanted) -> Created | None:
@@ -100,6 +112,7 @@ class RepositoryType(Direct):
             _commit(ctx, "UpdateRepositoryName", oldName=old["RepositoryName"], newName=name)
         if changed(old, new, "RepositoryDescription"):
             _commit(ctx, "UpdateRepositoryDescription", repositoryName=name, repositoryDescription=new.get("RepositoryDescription", ""))
+        self._trigger(ctx, name, old, new)
         added, gone = tag_changes(old.get("Tags"), new.get("Tags"))
         arn = ctx.arn("codecommit", name)
         if gone:

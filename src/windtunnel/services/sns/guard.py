@@ -11,7 +11,7 @@ from windtunnel.kernel.lazy import LazyKeys
 from windtunnel.kernel.tags import reserved, users
 from windtunnel.services.sns.model import Subscription, Topic, invalid, subscription_arn, topic_arn
 
-SOURCE_OWNERS = ("cloudwatch.amazonaws.com",)
+SOURCE_OWNERS = ("cloudwatch.amazonaws.com", "codecommit.amazonaws.com")
 """Services for which `AWS:SourceOwner` holds, so that a topic's default policy lets them publish."""
 
 
