@@ -60,15 +60,16 @@ def test_what_exists_is_not_imported_in_silence(door: Door, tmp_path: Path) -> N
     assert "ImportExistingResources" in said and "AWS::SQS::Queue taken exists" in said
 
 
-def test_a_change_set_says_that_it_does_not_look_into_nested_stacks(door: Door) -> None:
+def test_a_change_set_looks_into_nested_stacks(door: Door) -> None:
     s3 = door.client("s3")
     s3.create_bucket(Bucket="nested")
     s3.put_object(Bucket="nested", Key="child", Body=json.dumps({"Resources": {"Inner": {"Type": "AWS::SQS::Queue"}}}).encode())
     child = {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": "https://s3.amazonaws.com/nested/child"}}
     found = change_set(door, "nested", resources={"Child": child}, IncludeNestedStacks=True)
-    assert (found["Status"], found["IncludeNestedStacks"]) == ("CREATE_COMPLETE", False)
-    assert found["StatusReason"].startswith("[WARN] Windtunnel plans no nested stacks: what would change within [Child] is not listed.")
+    assert (found["Status"], found["IncludeNestedStacks"], found.get("StatusReason")) == ("CREATE_COMPLETE", True, None)
     stacks = Stacks(door)
+    within = stacks.api.describe_change_set(ChangeSetName=found["Changes"][0]["ResourceChange"]["ChangeSetId"])
+    assert [change["ResourceChange"]["LogicalResourceId"] for change in within["Changes"]] == ["Inner"]
     stacks.api.execute_change_set(StackName="nested", ChangeSetName="cdk")
     assert stacks.arrived("nested") == "CREATE_COMPLETE"
-    assert "nested-Child-" in stacks.physical("nested", "Child")
+    assert stacks.physical("nested", "Child") == within["StackId"]

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from clients import Door
+from families import Templates
 from harness import ACCOUNT, InProcessCloud
 from people import user_keys
-from stacks import Stacks
+from stacks import Stacks, template
 from windtunnel.commands.explain import stack_as_text
 from windtunnel.services.cloudformation.explaining import explain_stack
 
@@ -89,3 +90,11 @@ def test_a_stack_that_arrived_has_no_cause(cloud: InProcessCloud, stacks: Stacks
     stacks.create("fine", json.dumps({"Resources": {"Group": {"Type": "AWS::Logs::LogGroup"}}}))
     assert "nothing failed in its last operation" in told(cloud, "fine")
     assert cloud.read(lambda ctx: explain_stack(ctx, "none")) == {"stack": None}
+
+
+def test_the_cause_within_a_nested_stack_is_named(cloud: InProcessCloud, stacks: Stacks, door: Door) -> None:
+    """Though its parent has deleted it since."""
+    outer = template(Child=Templates(door)("child", template(Bad={"Type": "AWS::Logs::LogGroup", "Properties": {"Nonsense": True}})))
+    assert stacks.create("outer", outer) == "ROLLBACK_COMPLETE"
+    text = told(cloud, "outer")
+    assert "Bad (AWS::Logs::LogGroup) in nested stack outer-Child-" in text and "property: Nonsense" in text

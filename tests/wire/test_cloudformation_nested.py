@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from clients import Door
+from families import Templates, child
 from harness import InProcessCloud, until
 from stacks import Scripted, Stacks, template, thing
 from windtunnel.provision.registry import RESOURCE_TYPES, handler
 
-GROUP, STACK = "AWS::Logs::LogGroup", "AWS::CloudFormation::Stack"
-BUCKET = "http://127.0.0.1:4566/templates"
-Keep = Callable[..., dict[str, Any]]
+GROUP = "AWS::Logs::LogGroup"
 
 
 @pytest.fixture
@@ -40,31 +39,15 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Scripted:
 
 
 @pytest.fixture
-def keep(door: Door) -> Keep:
-    """Put a template into S3; the resource that nests it."""
-    s3 = door.client("s3")
-    s3.create_bucket(Bucket="templates")
-
-    def put_template(name: str, body: dict[str, Any], *needs: str, **parameters: Any) -> dict[str, Any]:
-        s3.put_object(Bucket="templates", Key=name, Body=json.dumps(body).encode())
-        nested: dict[str, Any] = {"Type": STACK, "Properties": {"TemplateURL": f"{BUCKET}/{name}"}}
-        if parameters:
-            nested["Properties"]["Parameters"] = parameters
-        return nested | ({"DependsOn": list(needs)} if needs else {})
-
-    return put_template
-
-
-def child(**properties: Any) -> dict[str, Any]:
-    """A template with one thing and its name as output."""
-    return template(Thing=thing(**properties)) | {"Outputs": {"Colour": {"Value": properties.get("Colour", "none")}}}
+def keep(door: Door) -> Templates:
+    return Templates(door)
 
 
 def colours(script: Scripted) -> list[Any]:
     return sorted(properties.get("Colour", "none") for properties in script.exists.values())
 
 
-def test_a_nested_stack_lives_and_changes_with_its_parent(door: Door, stacks: Stacks, keep: Keep) -> None:
+def test_a_nested_stack_lives_and_changes_with_its_parent(door: Door, stacks: Stacks, keep: Templates) -> None:
     logs = door.client("logs")
 
     def inner(days: int) -> dict[str, Any]:
@@ -89,7 +72,7 @@ def test_a_nested_stack_lives_and_changes_with_its_parent(door: Door, stacks: St
 
 
 def test_an_update_in_which_nothing_changed_looks_at_the_nested_stacks_and_leaves_them(
-    stacks: Stacks, script: Scripted, keep: Keep
+    stacks: Stacks, script: Scripted, keep: Templates
 ) -> None:
     body = template(Child=keep("child", child()), Other=thing())
     stacks.create("outer", body)
@@ -109,7 +92,7 @@ def test_an_update_in_which_nothing_changed_looks_at_the_nested_stacks_and_leave
         stacks.api.update_stack(StackName=inner, UsePreviousTemplate=True)
 
 
-def test_a_nested_stack_cleans_up_when_its_parent_does(stacks: Stacks, script: Scripted, keep: Keep) -> None:
+def test_a_nested_stack_cleans_up_when_its_parent_does(stacks: Stacks, script: Scripted, keep: Templates) -> None:
     deep = keep("deep", template(Leaves=thing(), Stays=thing()))
     body = template(Child=keep("child", template(Deep=deep)), Late=thing("Child", Colour="red"))
     stacks.create("outer", body)
@@ -151,7 +134,7 @@ def test_a_nested_stack_cleans_up_when_its_parent_does(stacks: Stacks, script: S
     ]
 
 
-def test_a_nested_stack_that_was_updated_turns_back_with_its_parent(stacks: Stacks, script: Scripted, keep: Keep) -> None:
+def test_a_nested_stack_that_was_updated_turns_back_with_its_parent(stacks: Stacks, script: Scripted, keep: Templates) -> None:
     body = template(Child=keep("child", child(Colour="red"))) | {"Outputs": {"C": {"Value": {"Fn::GetAtt": ["Child", "Outputs.Colour"]}}}}
     stacks.create("outer", body)
     inner = stacks.physical("outer", "Child")
@@ -190,7 +173,7 @@ def test_a_nested_stack_that_was_updated_turns_back_with_its_parent(stacks: Stac
     assert stacks.describe("outer")["Outputs"][0]["OutputValue"] == "blue"
 
 
-def test_a_nested_stack_that_cannot_be_created_fails_its_parent(stacks: Stacks, script: Scripted, keep: Keep) -> None:
+def test_a_nested_stack_that_cannot_be_created_fails_its_parent(stacks: Stacks, script: Scripted, keep: Templates) -> None:
     broken = template(Good=thing(), Bad=thing("Good", Fail=["create"]))
     assert stacks.create("outer", template(Child=keep("child", broken))) == "ROLLBACK_COMPLETE"
     happened = {(logical, status): reason for logical, status, reason in stacks.events("outer")}
@@ -210,7 +193,7 @@ def test_a_nested_stack_that_cannot_be_created_fails_its_parent(stacks: Stacks, 
     assert script.exists == {}
 
 
-def test_a_nested_stack_that_cannot_be_updated_turns_back_by_itself(stacks: Stacks, script: Scripted, keep: Keep) -> None:
+def test_a_nested_stack_that_cannot_be_updated_turns_back_by_itself(stacks: Stacks, script: Scripted, keep: Templates) -> None:
     body = template(Child=keep("child", child()), Other=thing("Child"))
     stacks.create("outer", body)
     inner = stacks.physical("outer", "Child")
@@ -232,7 +215,7 @@ def test_a_nested_stack_that_cannot_be_updated_turns_back_by_itself(stacks: Stac
     assert sorted(script.exists) == ["other-2", "thing-1"]
 
 
-def test_cancelling_the_root_turns_a_nested_stack_back_that_is_at_it(stacks: Stacks, script: Scripted, keep: Keep) -> None:
+def test_cancelling_the_root_turns_a_nested_stack_back_that_is_at_it(stacks: Stacks, script: Scripted, keep: Templates) -> None:
     body = template(Child=keep("child", child(Colour="red")))
     stacks.create("outer", body)
     inner = stacks.physical("outer", "Child")
@@ -249,7 +232,7 @@ def test_cancelling_the_root_turns_a_nested_stack_back_that_is_at_it(stacks: Sta
 
 
 @pytest.fixture
-def stuck(stacks: Stacks, script: Scripted, keep: Keep) -> tuple[str, str]:
+def stuck(stacks: Stacks, script: Scripted, keep: Templates) -> tuple[str, str]:
     """A root whose rollback failed in one nested stack, while another one has turned back and waits: their ARNs."""
     body = template(
         Stuck=keep("stuck", child(Colour="red", Fail=["update"])), Well=keep("well", child(Colour="green")), Bad=thing("Stuck", "Well")
@@ -292,7 +275,7 @@ def test_a_root_that_is_stuck_is_deleted_with_what_is_nested_in_it(stacks: Stack
         assert stacks.describe(arn)["StackStatus"] == "DELETE_COMPLETE"
 
 
-def test_what_an_update_without_rollback_left_is_updated_again(stacks: Stacks, script: Scripted, keep: Keep) -> None:
+def test_what_an_update_without_rollback_left_is_updated_again(stacks: Stacks, script: Scripted, keep: Templates) -> None:
     body = template(Good=keep("good", child(Colour="red")), Child=keep("child", child(Colour="green")), Last=thing("Good", "Child"))
     stacks.create("outer", body)
     good, inner = stacks.physical("outer", "Good"), stacks.physical("outer", "Child")
@@ -309,7 +292,7 @@ def test_what_an_update_without_rollback_left_is_updated_again(stacks: Stacks, s
         assert stacks.describe(arn)["StackStatus"] == "UPDATE_COMPLETE"
 
 
-def test_what_an_update_without_rollback_left_is_turned_back_by_hand(stacks: Stacks, script: Scripted, keep: Keep) -> None:
+def test_what_an_update_without_rollback_left_is_turned_back_by_hand(stacks: Stacks, script: Scripted, keep: Templates) -> None:
     body = template(Good=keep("good", child(Colour="red")), Child=keep("child", child(Colour="green"), "Good"))
     stacks.create("outer", body)
     good, inner = stacks.physical("outer", "Good"), stacks.physical("outer", "Child")
@@ -323,7 +306,7 @@ def test_what_an_update_without_rollback_left_is_turned_back_by_hand(stacks: Sta
         assert stacks.describe(arn)["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
 
 
-def test_a_nested_stack_that_cannot_be_deleted_keeps_its_parent(stacks: Stacks, script: Scripted, keep: Keep) -> None:
+def test_a_nested_stack_that_cannot_be_deleted_keeps_its_parent(stacks: Stacks, script: Scripted, keep: Templates) -> None:
     stacks.create("outer", template(Child=keep("child", child(Fail=["delete"]))))
     inner = stacks.physical("outer", "Child")
     assert stacks.delete("outer") == "DELETE_FAILED"
@@ -335,7 +318,7 @@ def test_a_nested_stack_that_cannot_be_deleted_keeps_its_parent(stacks: Stacks, 
     assert stacks.describe(inner)["StackStatus"] == "DELETE_COMPLETE" and list(script.exists) == ["thing-1"]
 
 
-def test_a_nested_stack_whose_export_is_used_stays(stacks: Stacks, script: Scripted, keep: Keep) -> None:
+def test_a_nested_stack_whose_export_is_used_stays(stacks: Stacks, script: Scripted, keep: Templates) -> None:
     exporting = template(Thing=thing()) | {"Outputs": {"O": {"Value": "v", "Export": {"Name": "shared"}}}}
     stacks.create("outer", template(Child=keep("child", exporting)))
     stacks.create("user", template(Thing=thing(Colour={"Fn::ImportValue": "shared"})))
@@ -345,7 +328,7 @@ def test_a_nested_stack_whose_export_is_used_stays(stacks: Stacks, script: Scrip
     assert stacks.delete("user") == stacks.delete("outer") == "DELETE_COMPLETE"
 
 
-def test_a_nested_stack_may_be_updated_by_itself(stacks: Stacks, script: Scripted, keep: Keep) -> None:
+def test_a_nested_stack_may_be_updated_by_itself(stacks: Stacks, script: Scripted, keep: Templates) -> None:
     stacks.create("outer", template(Child=keep("child", child(Colour="red"))))
     inner = stacks.physical("outer", "Child")
     assert stacks.update(inner, child(Colour="blue")) == "UPDATE_COMPLETE" and colours(script) == ["blue"]

@@ -84,7 +84,7 @@ class Operation(Sealable, kw_only=True):
         return self.id
 
     def shell(self) -> Operation:
-        return structs.replace(self, reason="")
+        return structs.replace(self, reason="", turned="", outputs=[])
 
 
 class Template(Sealable, kw_only=True):
@@ -190,12 +190,13 @@ class State(msgspec.Struct, kw_only=True):
 class ChangeSet(Sealable, kw_only=True):
     """What an operation would do. id: the UUID at the end of its ARN. version: of the stack's templates. changes: as `planning.preview` gives them.
 
-    first: the stack was made for it (REVIEW_IN_PROGRESS) and is created when it is executed.
+    first: the stack was made for it (REVIEW_IN_PROGRESS) and is created when it is executed. parent, root: `NAME/ID` of the change sets above that of
+    a nested stack, which is `logical` in its parent.
     """
 
     KIND: ClassVar[str] = "cloudformation.change-set"
     SCOPE: ClassVar[RecordScope] = "region"
-    INDEXES: ClassVar = {"id": "id"}
+    INDEXES: ClassVar = {"id": "id", "parent": lambda change_set: [change_set.parent.split("/")[1]] if change_set.parent else []}
 
     stack: str
     name: str
@@ -219,6 +220,9 @@ class ChangeSet(Sealable, kw_only=True):
     nested: bool = False
     imports: bool = False
     token: str = ""
+    parent: str = ""
+    root: str = ""
+    logical: str = ""
 
     def key(self) -> str:
         return f"{self.stack}/{self.name}"
@@ -228,6 +232,13 @@ class ChangeSet(Sealable, kw_only=True):
 
     def arn(self, scope: Scope) -> str:
         return scope.arn("cloudformation", f"changeSet/{self.name}/{self.id}")
+
+    def family(self, scope: Scope) -> dict[str, str]:
+        """ParentChangeSetId and RootChangeSetId."""
+        if not self.parent:
+            return {}
+        shown = {"ParentChangeSetId": self.parent, "RootChangeSetId": self.root}
+        return {member: scope.arn("cloudformation", f"changeSet/{named}") for member, named in shown.items()}
 
 
 class StackResource(Sealable, kw_only=True):

@@ -7,7 +7,7 @@ replacement that hangs on it `Conditional` (API reference, ResourceChangeDetail)
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -52,6 +52,8 @@ class World(msgspec.Struct, kw_only=True):
     ref: Callable[[str], Any]
     attribute: Callable[[str, str], Any]
     imports: Callable[[str], Any]
+    calm: Collection[str] = ()
+    """Nested stacks in which nothing changes."""
     replaces: Callable[[str, dict[str, Any], dict[str, Any], frozenset[str]], bool]
 
 
@@ -185,7 +187,7 @@ def _modified(logical: str, old: Side | None, new: Side, world: World, scope: Sc
     for attribute in ATTRIBUTES:
         if spec.get(attribute) != before_spec.get(attribute):
             details.append(_attribute_changed(attribute))
-    if state.type == STACK_TYPE and not details:
+    if state.type == STACK_TYPE and not details and logical not in world.calm:
         target = {"Attribute": "Properties", "RequiresRecreation": "Never"}
         details.append({"Target": target, "Evaluation": "Dynamic", "ChangeSource": "Automatic"})
     if not details:
@@ -194,7 +196,7 @@ def _modified(logical: str, old: Side | None, new: Side, world: World, scope: Sc
     replacement = _replacement(details)
     if replacement != "True" and names and world.replaces(state.type, state.properties, after, names):
         replacement = "True"
-    fates[logical] = {"True": "replaced", "Conditional": "maybe"}.get(replacement, "modified")
+    fates[logical] = "same" if logical in world.calm else {"True": "replaced", "Conditional": "maybe"}.get(replacement, "modified")
     change: dict[str, Any] = {
         "Action": "Modify",
         "LogicalResourceId": logical,
@@ -282,7 +284,8 @@ def _causes(node: Any, before: Any, old: Side | None, new: Side, fates: Mapping[
     for name in sorted(references(node)):
         if name in new.parameters:
             if old is None or old.parameters.get(name) != new.parameters[name]:
-                found.append({"Evaluation": "Static", "ChangeSource": "ParameterReference", "CausingEntity": name})
+                certain = "Dynamic" if new.parameters[name] is UNKNOWN else "Static"
+                found.append({"Evaluation": certain, "ChangeSource": "ParameterReference", "CausingEntity": name})
         elif fates.get(name) in ("replaced", "maybe"):
             certain = "Static" if fates[name] == "replaced" else "Dynamic"
             found.append({"Evaluation": certain, "ChangeSource": "ResourceReference", "CausingEntity": name})

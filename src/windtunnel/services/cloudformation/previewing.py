@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.typed import convert
@@ -19,8 +21,19 @@ from windtunnel.services.cloudformation.planning import Side, World, preview
 from windtunnel.services.cloudformation.submitting import Submission
 
 
-def previewed(ctx: Context, stack: Stack | None, submission: Submission, tags: dict[str, str]) -> list[dict[str, Any]]:
-    """What the submission would change of the stack as it is (in a thread, on a snapshot; in a helper process when it is much)."""
+def previewed(
+    ctx: Context,
+    stack: Stack | None,
+    submission: Submission,
+    tags: dict[str, str],
+    *,
+    calm: Sequence[str] = (),
+    unknown: Sequence[str] = (),
+) -> list[dict[str, Any]]:
+    """What the submission would change of the stack as it is (in a thread, on a snapshot; in a helper process when it is much).
+
+    calm: nested stacks in which nothing changes. unknown: parameters whose values something else must be made for.
+    """
     exists: dict[str, State] = {}
     for resource in ctx.tx.scan(StackResource, prefix=f"{stack.id}/") if stack is not None else ():
         if resource.now is not None:
@@ -46,6 +59,8 @@ def previewed(ctx: Context, stack: Stack | None, submission: Submission, tags: d
             zones=submission.zones,
         ),
         imports={export.name: export.value for export in ctx.tx.scan(Export)} if "Fn::ImportValue" in submission.processed else {},
+        calm=list(calm),
+        unknown=list(unknown),
         deciding=[name for name in {state.type for state in exists.values()} if _decides(name)],
     )
     if len(exists) + len(submission.needs) <= FEW:
@@ -67,6 +82,8 @@ class Seen(msgspec.Struct, kw_only=True):
     env: Environment
     imports: dict[str, str]
     deciding: list[str]
+    calm: list[str] = []
+    unknown: list[str] = []
 
 
 def _decides(type_name: str) -> bool:
@@ -90,6 +107,9 @@ def planned(seen: Seen) -> list[dict[str, Any]]:
     def replaces(type_name: str, old: dict[str, Any], after: dict[str, Any], changed: frozenset[str]) -> bool:
         return type_name in seen.deciding and handler_of(type_name).replaces(old, after, changed)
 
+    new = seen.new
+    if seen.unknown:
+        new = structs.replace(new, parameters={**new.parameters, **dict.fromkeys(seen.unknown, UNKNOWN)})
     world = World(
         exists=seen.exists,
         env=seen.env,
@@ -98,9 +118,10 @@ def planned(seen: Seen) -> list[dict[str, Any]]:
         ref=lambda logical: referred(resources[logical]),
         attribute=lambda logical, name: attribute(resources[logical], name),
         imports=lambda name: seen.imports.get(name, UNKNOWN),
+        calm=seen.calm,
         replaces=replaces,
     )
-    return preview(seen.old, seen.new, world)
+    return preview(seen.old, new, world)
 
 
 def _old_side(ctx: Context, stack: Stack | None) -> Side | None:

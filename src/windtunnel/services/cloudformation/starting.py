@@ -183,7 +183,7 @@ def begin_update(
     assert template is not None
     stack.parameters, stack.tags, stack.updated, stack.description = template.given, template.tags, ctx.now, description
     for plan in ctx.tx.scan(ChangeSet, prefix=f"{stack.id}/"):
-        if plan.execution == "AVAILABLE":
+        if plan.execution == "AVAILABLE" or (plan.parent and plan.execution == "UNAVAILABLE" and plan.id != change_set):
             # It was planned against what the stack is no more.
             plan.execution = "OBSOLETE"
             ctx.tx.put(plan)
@@ -236,6 +236,13 @@ def types_changed(ctx: Context, stack: Stack, types: dict[str, str]) -> list[str
         if resource is not None and resource.now is not None and resource.type != type_name:
             changed.append(logical)
     return changed
+
+
+def types_refusal(changed: list[str]) -> str:
+    return (
+        "Update of resource type is not permitted. The new template modifies resource type of the following resources: "
+        f"[{', '.join(changed)}]"
+    )
 
 
 def check_token(ctx: Context, stack: Stack, token: str) -> bool:

@@ -14,6 +14,7 @@ from windtunnel.services.cloudformation.executing.live import Live
 from windtunnel.services.cloudformation.executing.making import begin, fail_because
 from windtunnel.services.cloudformation.executing.outputs import forget_exports, forget_imports, write_outputs
 from windtunnel.services.cloudformation.executing.reasons import names
+from windtunnel.services.cloudformation.forgetting import forget_unexecuted
 from windtunnel.services.cloudformation.language.errors import TemplateError
 from windtunnel.services.cloudformation.model import Signal, Stack, Template, arrival, run_id
 from windtunnel.services.cloudformation.policies import refusal
@@ -160,6 +161,8 @@ def _end(ctx: Context, live: Live, status: str, reason: str = "") -> str:
     happening.of_stack(ctx, stack, operation, status, reason)
     stack.operation = ""
     ctx.notify(arrival(stack.id))
+    if operation.change_set:
+        forget_unexecuted(ctx, operation.change_set)
     if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
         if stack.made != operation.made:
             stack.previous = stack.made

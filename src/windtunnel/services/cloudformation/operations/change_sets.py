@@ -8,9 +8,11 @@ from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.registry import reads, writes
 from windtunnel.services.cloudformation import happening, shapes, starting
+from windtunnel.services.cloudformation.families import FROM_ROOT, LIMIT, NOTHING, Family, Plan, keep, look_into
+from windtunnel.services.cloudformation.forgetting import forget, forget_all
 from windtunnel.services.cloudformation.importing import refuse_existing
 from windtunnel.services.cloudformation.lookup import absent, arn_for_policies, find, on_stack, the_stack
-from windtunnel.services.cloudformation.model import STACK_TYPE, ChangeSet, Operation, Options, Stack, Template, stack_arn
+from windtunnel.services.cloudformation.model import ChangeSet, Operation, Options, Stack, Template, stack_arn
 from windtunnel.services.cloudformation.operations.stacks import (
     GIVEN,
     NO_TRIGGERS,
@@ -19,19 +21,12 @@ from windtunnel.services.cloudformation.operations.stacks import (
     checked_name,
     checked_tags,
     checked_topics,
-    starting_list,
     update_text,
 )
 from windtunnel.services.cloudformation.planning import shown
 from windtunnel.services.cloudformation.previewing import previewed
 from windtunnel.services.cloudformation.submitting import Submission, invalid, submit, text_of
 
-NOTHING = "The submitted information didn't contain changes. Submit different information to create a change set."
-NOT_WITHIN = (
-    "[WARN] Windtunnel plans no nested stacks: what would change within {names} is not listed. They are created or updated, each as a whole,"
-    " when the change set is executed."
-)
-LIMIT = 100
 PAGE = 100
 
 
@@ -111,10 +106,17 @@ def prepare_create(ctx: Context, args: dict[str, Any]) -> dict[str, Any]:
         expands_without_capability=True,
     )
     tags = checked_tags(args.get("tags")) if args.get("tags") is not None else (stack.tags if stack is not None else {})
-    changes = previewed(ctx, stack, submission, tags)
+    plans: dict[str, Plan] = {}
+    if args.get("include_nested_stacks"):
+        role = args.get("role_arn") or (stack.role_arn if stack is not None else "")
+        asked = args.get("capabilities") or (stack.capabilities if stack is not None else [])
+        family = Family(stack, stack_id, stack.name if stack is not None else name, asked, role)
+        changes, plans = look_into(ctx, family, submission, tags)
+    else:
+        changes = previewed(ctx, stack, submission, tags)
     if args.get("import_existing_resources"):
         refuse_existing(ctx, changes)
-    return {**args, "prepared": (stack_id, submission, tags, changes)}
+    return {**args, "prepared": (stack_id, submission, tags, changes, plans)}
 
 
 @writes(
@@ -147,10 +149,10 @@ def create_change_set(
     include_nested_stacks: bool = False,
     on_stack_failure: str = "",
     import_existing_resources: bool = False,
-    prepared: tuple[str, Submission, dict[str, str], list[dict[str, Any]]] | None = None,
+    prepared: tuple[str, Submission, dict[str, str], list[dict[str, Any]], dict[str, Plan]] | None = None,
 ) -> Reply:
     assert prepared is not None
-    stack_id, submission, wanted, changes = prepared
+    stack_id, submission, wanted, changes, plans = prepared
     first = change_set_type == "CREATE"
     stack = find(ctx, stack_name)
     if stack is not None and stack.id != stack_id:
@@ -169,26 +171,22 @@ def create_change_set(
     if not first:
         starting.check_updatable(ctx, stack, disable_rollback=True)
     check_types(submission, resource_types)
-    nested = [name for name, kind in submission.types.items() if kind == STACK_TYPE]
     starting.check_role(ctx, role_arn, stack.arn(ctx.scope))
-    nothing = not first and starting.unchanged(ctx, stack, submission, wanted)
+    nothing = not first and starting.unchanged(ctx, stack, submission, wanted, within=not include_nested_stacks)
+    nothing = nothing and not (include_nested_stacks and changes)
     nothing = nothing and (notification_arns is None or notification_arns == stack.notification_arns)
     failed = NOTHING if nothing else submission.trouble if not submission.types else ""
-    version = 0 if failed else starting.keep_template(ctx, stack, submission, wanted)
-    ctx.tx.put(stack)
     change_set = ChangeSet(
         sealed=bool(stack.sealed or submission.secret),
         stack=stack.id,
         name=change_set_name,
         id=ctx.ids.uuid(),
         created=ctx.now,
-        status="FAILED" if failed else "CREATE_COMPLETE",
-        execution="UNAVAILABLE" if failed else "AVAILABLE",
-        reason=failed or (NOT_WITHIN.format(names=starting_list(nested)) if include_nested_stacks and nested else ""),
+        status="CREATE_COMPLETE",
+        execution="AVAILABLE",
         description=description,
-        version=version,
         first=first,
-        changes=[] if failed else changes,
+        changes=changes,
         trouble=submission.trouble,
         about=submission.description,
         role_arn=role_arn,
@@ -197,10 +195,16 @@ def create_change_set(
         capabilities=capabilities or [],
         notification_arns=notification_arns,
         on_failure=on_stack_failure,
-        nested=include_nested_stacks and not nested,
+        nested=include_nested_stacks,
         imports=import_existing_resources,
         token=client_token,
     )
+    failed = failed or keep(ctx, stack, change_set, plans)
+    if failed:
+        change_set.status, change_set.execution, change_set.reason, change_set.changes = "FAILED", "UNAVAILABLE", failed, []
+    else:
+        change_set.version = starting.keep_template(ctx, stack, submission, wanted)
+    ctx.tx.put(stack)
     ctx.tx.put(change_set)
     return {"Id": change_set.arn(ctx.scope), "StackId": stack.arn(ctx.scope)}
 
@@ -237,7 +241,7 @@ def summary(ctx: Context, stack: Stack, found: ChangeSet) -> dict[str, Any]:
         "ImportExistingResources": found.imports,
     }
     optional = {"StatusReason": found.reason, "Description": found.description}
-    return told | {name: value for name, value in optional.items() if value}
+    return told | found.family(ctx.scope) | {name: value for name, value in optional.items() if value}
 
 
 @reads(
@@ -325,6 +329,9 @@ def execute_change_set(
     stack, found = find_change_set(ctx, change_set_name, stack_name)
     if starting.check_token(ctx, stack, client_request_token):
         return {}
+    if found.parent:
+        said = f"ChangeSet [{found.arn(ctx.scope)}] cannot be executed in its current execution status of [{found.execution}]"
+        raise AwsError("InvalidChangeSetStatus", f"{said}. {FROM_ROOT} [{found.family(ctx.scope)['RootChangeSetId']}]")
     if found.execution != "AVAILABLE":
         status = found.status if found.execution == "UNAVAILABLE" else found.execution
         raise AwsError(
@@ -337,17 +344,11 @@ def execute_change_set(
     template = ctx.tx.get(Template, f"{stack.id}/{found.version:06d}")
     changed = starting.types_changed(ctx, stack, template.types if template is not None else {})
     if changed:
-        raise invalid(
-            "Update of resource type is not permitted. The new template modifies resource type of the following resources: "
-            + starting_list(changed)
-        )
+        raise invalid(starting.types_refusal(changed))
     _begin(ctx, stack, found, client_request_token, bool(disable_rollback), retain_except_on_create)
-    for other in ctx.tx.scan(ChangeSet, prefix=f"{stack.id}/"):
-        if other.name == found.name:
-            found.execution = "EXECUTE_COMPLETE"
-            ctx.tx.put(found)
-        else:
-            _forget(ctx, other)
+    found.execution = "EXECUTE_COMPLETE"
+    ctx.tx.put(found)
+    forget_all(ctx, stack.id, but=found.id)
     return {}
 
 
@@ -362,14 +363,10 @@ def _begin(ctx: Context, stack: Stack, found: ChangeSet, token: str, disable_rol
     options = Options(on_failure=wish, retain_except_on_create=retain)
     if found.first:
         stack.parameters, stack.tags, stack.description = found.given, found.tags, found.about
-        return starting.begin_create(ctx, stack, found.version, options=options, token=token, trouble=found.trouble)
-    return starting.begin_update(ctx, stack, found.version, description=found.about, options=options, token=token, trouble=found.trouble)
-
-
-def _forget(ctx: Context, change_set: ChangeSet) -> None:
-    ctx.tx.delete(ChangeSet, change_set.key())
-    if change_set.version and change_set.execution != "EXECUTE_COMPLETE":
-        ctx.tx.delete(Template, f"{change_set.stack}/{change_set.version:06d}")
+        return starting.begin_create(ctx, stack, found.version, options=options, token=token, trouble=found.trouble, change_set=found.id)
+    return starting.begin_update(
+        ctx, stack, found.version, description=found.about, options=options, token=token, trouble=found.trouble, change_set=found.id
+    )
 
 
 @writes("cloudformation", "DeleteChangeSet", authorize=on_change_set("DeleteChangeSet"), acts="ChangeSetName StackName")
@@ -381,5 +378,8 @@ def delete_change_set(ctx: Context, change_set_name: str, stack_name: str | None
         if error.code != "ChangeSetNotFound":
             raise
         return {}
-    _forget(ctx, found)
+    root = found.root.split("/")[-1]
+    if root and ctx.tx.find(ChangeSet, "id", root, limit=1):
+        raise invalid(f"The operation is only allowed on root change set [{found.family(ctx.scope)['RootChangeSetId']}]")
+    forget(ctx, found)
     return {}

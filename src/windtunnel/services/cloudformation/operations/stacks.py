@@ -10,10 +10,10 @@ from windtunnel.kernel.registry import writes
 from windtunnel.kernel.scope import Arn
 from windtunnel.services.cloudformation import happening, policies, starting
 from windtunnel.services.cloudformation.executing.outputs import exports_in_use
+from windtunnel.services.cloudformation.forgetting import forget_all
 from windtunnel.services.cloudformation.lookup import find, on_stack, the_stack
 from windtunnel.services.cloudformation.model import (
     STACK_NAME,
-    ChangeSet,
     Options,
     Stack,
     StackResource,
@@ -267,10 +267,7 @@ def update_stack(
         raise invalid("No updates are to be performed.")
     changed = starting.types_changed(ctx, stack, submission.types)
     if changed:
-        raise invalid(
-            "Update of resource type is not permitted. The new template modifies resource type of the following resources: "
-            + starting_list(changed)
-        )
+        raise invalid(starting.types_refusal(changed))
     stack.role_arn = role_arn or stack.role_arn
     stack.policy = lasting or stack.policy
     stack.disable_rollback = disable_rollback
@@ -336,8 +333,7 @@ def delete_stack(
             ctx.tx.put(stack)
         return {}
     starting.check_role(ctx, role_arn, stack.arn(ctx.scope))
-    for change_set in ctx.tx.scan(ChangeSet, prefix=f"{stack.id}/"):
-        ctx.tx.delete(ChangeSet, change_set.key())
+    forget_all(ctx, stack.id)
     starting.supersede(ctx, stack)
     options = Options(
         retain=retain_resources or [],

@@ -10,21 +10,33 @@ from __future__ import annotations
 from typing import Any, ClassVar, NamedTuple
 
 from windtunnel.kernel.context import Context
-from windtunnel.kernel.errors import AwsError
 from windtunnel.provision.registry import Created, Failed, Name, Properties, Resource, ResourceType, Wanted, resource_type
 from windtunnel.services.cloudformation import happening, starting
 from windtunnel.services.cloudformation.executing import nesting
 from windtunnel.services.cloudformation.executing.outputs import exports_in_use
-from windtunnel.services.cloudformation.model import Operation, Options, Stack, StackResource, in_progress, stack_arn, stack_of_arn
+from windtunnel.services.cloudformation.families import as_parameter, planned_for
+from windtunnel.services.cloudformation.forgetting import forget_all
+from windtunnel.services.cloudformation.model import (
+    ChangeSet,
+    Operation,
+    Options,
+    Stack,
+    StackResource,
+    Template,
+    in_progress,
+    stack_arn,
+    stack_of_arn,
+)
 from windtunnel.services.cloudformation.submitting import Submission, fetched, submit
 
 
 class Prepared(NamedTuple):
-    """A child's template, made ready for the name and id that the child has, or will have."""
+    """A child's template, made ready for the name and id that the child has, or will have. planned: the change set that is executed with it."""
 
     id: str
     name: str
     submission: Submission
+    planned: ChangeSet | None
 
 
 def _id(arn: str) -> str:
@@ -40,10 +52,7 @@ def _parent(ctx: Context, arn: str) -> Stack:
 
 
 def _parameters(props: Properties) -> list[dict[str, Any]]:
-    return [
-        {"ParameterKey": name, "ParameterValue": ",".join(map(str, value)) if isinstance(value, list) else str(value)}
-        for name, value in (props.get("Parameters") or {}).items()
-    ]
+    return [{"ParameterKey": name, "ParameterValue": as_parameter(value)} for name, value in (props.get("Parameters") or {}).items()]
 
 
 def _tags(props: Properties) -> dict[str, str]:
@@ -60,17 +69,13 @@ class NestedStack(ResourceType):
         parent = _parent(ctx, wanted.stack_id)
         resource = ctx.tx.get(StackResource, f"{parent.id}/{wanted.logical_id}")
         child = ctx.tx.get(Stack, _id(resource.now.physical)) if resource is not None and resource.now is not None else None
+        operation = ctx.tx.get(Operation, parent.operation)
+        planned = planned_for(ctx, operation.change_set, wanted.logical_id) if operation is not None and operation.change_set else None
+        if child is None and planned is not None:
+            child = ctx.tx.get(Stack, planned.stack)
         name, child_id = (child.name, child.id) if child is not None else (wanted.name, ctx.ids.uuid())
-        try:
-            submission = self._submission(ctx, props, parent, name, child_id)
-        except AwsError as error:
-            # CloudFormation's own words, which no service's handler has passed on.
-            raise Failed(error.message, "") from None
-        return Prepared(child_id, name, submission)
-
-    def _submission(self, ctx: Context, props: Properties, parent: Stack, name: str, child_id: str) -> Submission:
-        text = fetched(ctx, str(props["TemplateURL"]))
-        return submit(
+        text = _planned_text(ctx, planned, child) if planned is not None else fetched(ctx, str(props["TemplateURL"]))
+        submission = submit(
             ctx,
             text,
             _parameters(props),
@@ -80,6 +85,7 @@ class NestedStack(ResourceType):
             notification_arns=props.get("NotificationARNs") or [],
             capabilities=parent.capabilities,
         )
+        return Prepared(child_id, name, submission, planned)
 
     def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:
         parent, prepared = _parent(ctx, wanted.stack_id), ctx.found["prepared"]
@@ -100,10 +106,14 @@ class NestedStack(ResourceType):
             parent=f"{parent.name}/{parent.id}",
             root=parent.root or f"{parent.name}/{parent.id}",
         )
+        reviewed = ctx.tx.get(Stack, child.id)
+        if reviewed is not None:
+            child.created, child.next_event, child.next_version = reviewed.created, reviewed.next_event, reviewed.next_version
         version = starting.keep_template(ctx, child, prepared.submission, child.tags)
         options = Options(on_failure="DO_NOTHING", timeout_minutes=props.get("TimeoutInMinutes"))
         trouble = prepared.submission.trouble
-        starting.begin_create(ctx, child, version, options=options, token=parent.token, trouble=trouble, nested=True)
+        change_set = _executed(ctx, child, prepared.planned)
+        starting.begin_create(ctx, child, version, options=options, token=parent.token, trouble=trouble, nested=True, change_set=change_set)
         return Created(id=child.arn(ctx.scope), ready=False)
 
     def settled(self, ctx: Context, resource: Resource) -> bool | Created:
@@ -158,6 +168,9 @@ class NestedStack(ResourceType):
             starting.supersede(ctx, child)
         else:
             starting.check_updatable(ctx, child, parent.disable_rollback)
+        changed = starting.types_changed(ctx, child, prepared.submission.types)
+        if changed:
+            raise Failed(starting.types_refusal(changed), "")
         child.sealed = bool(child.sealed or parent.sealed)
         child.capabilities, child.disable_rollback = parent.capabilities, parent.disable_rollback
         version = starting.keep_template(ctx, child, prepared.submission, tags)
@@ -170,6 +183,7 @@ class NestedStack(ResourceType):
             token=parent.token,
             trouble=prepared.submission.trouble,
             nested=True,
+            change_set=_executed(ctx, child, prepared.planned),
         )
         return Created(id=resource.id, attributes=resource.attributes, ready=False)
 
@@ -191,6 +205,7 @@ class NestedStack(ResourceType):
             happening.of_stack(ctx, child, None, "DELETE_FAILED", in_use)
             ctx.tx.put(child)
             return False
+        forget_all(ctx, child.id)
         starting.supersede(ctx, child)
         parent = _parent(ctx, resource.stack_id)
         operation = ctx.tx.get(Operation, parent.operation)
@@ -205,6 +220,33 @@ class NestedStack(ResourceType):
         if child.status == "DELETE_FAILED":
             raise Failed(f"Embedded stack {resource.id} was not successfully deleted: {child.reason}", "")
         return False
+
+
+def _planned_text(ctx: Context, planned: ChangeSet, child: Stack | None) -> str:
+    """The template as it was reviewed, whatever is at its address now."""
+    if planned.status != "FAILED":
+        version = planned.version
+    else:
+        # Nothing was to change in it, or its parent could not be executed.
+        version = child.made if child is not None else 0
+    template = ctx.tx.get(Template, f"{planned.stack}/{version:06d}")
+    if template is None or planned.execution == "OBSOLETE":
+        raise Failed(f"ChangeSet [{planned.arn(ctx.scope)}] cannot be executed in its current execution status of [OBSOLETE]", "")
+    return template.text
+
+
+def _executed(ctx: Context, child: Stack, planned: ChangeSet | None) -> str:
+    """The child's own change set is being executed: its id."""
+    planned = ctx.tx.get(ChangeSet, planned.key()) if planned is not None else None
+    if planned is None:
+        return ""
+    if planned.version:
+        ctx.tx.delete(Template, f"{child.id}/{planned.version:06d}")
+    planned.execution, planned.version, planned.reason = "EXECUTE_COMPLETE", child.next_version - 1, ""
+    ctx.tx.put(planned)
+    child.change_set = planned.arn(ctx.scope)
+    forget_all(ctx, child.id, but=planned.id)
+    return planned.id
 
 
 def _not_updated(arn: str, status: str, reason: str) -> str:
