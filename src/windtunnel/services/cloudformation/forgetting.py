@@ -6,7 +6,7 @@ Invariant: a stack that was made to be reviewed goes with the change set that it
 from __future__ import annotations
 
 from windtunnel.kernel.context import Context
-from windtunnel.services.cloudformation import happening
+from windtunnel.services.cloudformation import happening, retention
 from windtunnel.services.cloudformation.model import ChangeSet, Stack, Template
 
 
@@ -31,6 +31,7 @@ def _forget_reviewed(ctx: Context, stack_id: str) -> None:
     if stack is None or stack.status != "REVIEW_IN_PROGRESS":
         return
     stack.deleted = ctx.now
+    retention.note(ctx, stack)
     happening.of_stack(ctx, stack, None, "DELETE_COMPLETE")
     ctx.tx.put(stack)
 

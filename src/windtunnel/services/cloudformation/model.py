@@ -118,8 +118,8 @@ class Template(Sealable, kw_only=True):
 
 
 class Stack(Sealable, kw_only=True):
-    """id: the UUID at the end of its ARN. made: the template version in force (0: none yet), previous: the one before; next_version, next_event:
-    counters. parent, root: `NAME/ID` of the stacks above a nested one."""
+    """id: the UUID at the end of its ARN. made: the template version in force (0: none yet); next_version, next_event: counters.
+    parent, root: `NAME/ID` of the stacks above a nested one."""
 
     KIND: ClassVar[str] = "cloudformation.stack"
     SCOPE: ClassVar[RecordScope] = "region"
@@ -149,7 +149,6 @@ class Stack(Sealable, kw_only=True):
     root: str = ""
     outputs: list[dict[str, str]] = []
     made: int = 0
-    previous: int = 0
     next_version: int = 1
     next_event: int = 1
     epoch: int = 0

@@ -164,8 +164,6 @@ def _end(ctx: Context, live: Live, status: str, reason: str = "") -> str:
     if operation.change_set:
         forget_unexecuted(ctx, operation.change_set)
     if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-        if stack.made != operation.made:
-            stack.previous = stack.made
         stack.made = operation.made
         forget_imports(ctx, stack.id, live.imports) if status == "CREATE_COMPLETE" or live.imports else None
     if status.endswith("_COMPLETE"):
@@ -177,14 +175,10 @@ def _end(ctx: Context, live: Live, status: str, reason: str = "") -> str:
 
 
 def _forget_templates(ctx: Context, live: Live) -> None:
-    """Only the version in force is kept, and the one before it, to which a parent may turn a nested stack back;
-    and the one that failed, for whoever asks why."""
+    """Only the version in force is kept, and the one that failed, for whoever asks why."""
     stack = live.stack
     for version in range(max(1, stack.made - 8), stack.next_version):
-        if version not in (stack.made, stack.previous, live.operation.made) and stack.status not in (
-            "ROLLBACK_COMPLETE",
-            "DELETE_COMPLETE",
-        ):
+        if version not in (stack.made, live.operation.made) and stack.status not in ("ROLLBACK_COMPLETE", "DELETE_COMPLETE"):
             ctx.tx.delete(Template, f"{stack.id}/{version:06d}")
 
 

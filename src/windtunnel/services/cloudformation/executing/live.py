@@ -107,7 +107,7 @@ class Live:
             kept = {name for name, resource in self.resources.items() if not resource.new}
         leaving = {}
         for name, resource in self.resources.items():
-            if name in kept and not resource.leftovers and not self.ripples(resource):
+            if name in kept and not resource.leftovers and (resource.type != STACK_TYPE or not self.ripples(resource)):
                 continue
             if phase == "unmake" or resource.leftovers or resource.now is not None or name not in kept:
                 state = resource.now or (resource.leftovers[0] if resource.leftovers else None)
@@ -116,7 +116,8 @@ class Live:
 
     def ripples(self, resource: StackResource) -> bool:
         """Whether a cleanup goes on in a nested stack: one that was there before, and was looked at in this operation."""
-        return resource.type == STACK_TYPE and resource.before is not None and resource.now is not None and not resource.new
+        there = resource.before is not None and resource.now is not None and not resource.new
+        return resource.type == STACK_TYPE and there
 
     # -- the template -------------------------------------------------------------------------------------------------
 
