@@ -23,6 +23,7 @@ from windtunnel.kernel.clock import FixedClock
 from windtunnel.services.iam.model import RootKey
 from windtunnel.services.sns import signing
 from windtunnel.services.sns.envelope import signed_text
+from windtunnel.services.sns.model import Subscription
 
 OTHER = "210987654321"
 
@@ -375,6 +376,29 @@ def test_a_failing_endpoint_is_tried_again_and_the_dead_letters_get_what_is_give
     sns.publish(TopicArn=arn, Message="refused for good")
     found = until(lambda: messages(sqs, dead), what="the dead letter")
     assert [message["Body"] for message in found] == ["refused for good"] and len(endpoint.taken) == 8
+
+
+def test_a_throttle_policy_gives_an_endpoint_so_many_a_second(
+    sns: Any, door: Door, cloud: InProcessCloud, endpoint: Endpoint, clock: FixedClock
+) -> None:
+    arn = topic(sns)
+    policy = {"throttlePolicy": {"maxReceivesPerSecond": 4}}
+    subscription = confirmed(cloud, door, sns, arn, endpoint, DeliveryPolicy=json.dumps(policy))
+    found = sns.get_subscription_attributes(SubscriptionArn=subscription)["Attributes"]
+    assert json.loads(found["EffectiveDeliveryPolicy"])["throttlePolicy"] == {"maxReceivesPerSecond": 4}
+    begun = clock.now()
+    for number in range(3):
+        sns.publish(TopicArn=arn, Message=str(number))
+    [kept] = until(
+        lambda: cloud.read(lambda ctx: [one for one in ctx.tx.scan(Subscription) if one.next_turn >= begun + 0.74]), what="three turns"
+    )
+    assert kept.arn == subscription and len(endpoint.wait(2)) == 2  # the confirmation and the first; the others wait for theirs
+    until(lambda: clock.advance(0.05) or len(endpoint.taken) == 4, what="the others")
+    assert sorted(json.loads(body)["Message"] for _, body in endpoint.taken[1:]) == ["0", "1", "2"]
+    for wrong in ({"maxReceivesPerSecond": 0}, {"maxReceivesPerSecond": "4"}, {"perMinute": 1}):
+        text = json.dumps({"throttlePolicy": wrong})
+        call = sns.set_subscription_attributes
+        assert refusal(call, SubscriptionArn=subscription, AttributeName="DeliveryPolicy", AttributeValue=text)[0] == "InvalidParameter"
 
 
 def test_a_link_ends_a_subscription_and_another_restores_it(sns: Any, door: Door, cloud: InProcessCloud, endpoint: Endpoint) -> None:

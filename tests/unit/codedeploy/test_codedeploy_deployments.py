@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from windtunnel.kernel.trail import TrailLine
 from windtunnel.services.codedeploy.model.progress import IN_PLACE
 
 A, B, C = (f"i-{n:017x}" for n in (1, 2, 3))
+OPEN = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sqs:*", "Resource": "*"}]})
+MAY_TELL = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sns:Publish", "Resource": "*"}]})
 ON_FAILURE = {"enabled": True, "events": ["DEPLOYMENT_FAILURE"]}
 
 
@@ -424,3 +427,48 @@ def test_a_command_that_ended_while_the_cloud_was_away_is_reported_afterwards(wo
     world.restart()
     world.complete(A, command)
     assert world.drive(deployment)["status"] == "Succeeded"
+
+
+def test_triggers_tell_a_topic_of_what_happens(world: World) -> None:
+    aws = world.cloud.api
+    topic = aws("sns", "CreateTopic", name="deployments")["TopicArn"]
+    queue = aws("sqs", "CreateQueue", queue_name="heard", attributes={"Policy": OPEN})["QueueUrl"]
+    arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:heard"
+    aws("sns", "Subscribe", topic_arn=topic, protocol="sqs", endpoint=arn, attributes={"RawMessageDelivery": "true"})
+    trigger = {"triggerName": "tell", "triggerTargetArn": topic, "triggerEvents": ["DeploymentSuccess", "InstanceSuccess"]}
+    gone = {"triggerName": "nobody", "triggerTargetArn": f"{topic}-gone", "triggerEvents": ["DeploymentSuccess"]}
+    world.set_up(1, trigger_configurations=[trigger, gone])
+    aws("iam", "PutRolePolicy", role_name="Deployer", policy_name="tell", policy_document=MAY_TELL)
+    group = world.api("GetDeploymentGroup", application_name="shop", deployment_group_name="web")["deploymentGroupInfo"]
+    assert group["triggerConfigurations"] == [trigger, gone]
+    deployment = world.deploy()
+    assert world.drive(deployment)["status"] == "Succeeded"
+    heard: list[dict[str, Any]] = []
+
+    def all_heard() -> bool:
+        heard.extend(json.loads(each["Body"]) for each in aws("sqs", "ReceiveMessage", queue_url=queue).get("Messages", []))
+        return len(heard) == 2
+
+    until(all_heard, what="both notifications")
+    told = {one.get("status") or one["instanceStatus"]: one for one in heard}
+    assert told.keys() == {"SUCCEEDED", "Succeeded"}
+    assert all((one["eventTriggerName"], one["deploymentId"], one["applicationName"]) == ("tell", deployment, "shop") for one in heard)
+    assert told["Succeeded"]["instanceId"] == f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance/{A}"
+    assert json.loads(told["SUCCEEDED"]["deploymentOverview"])["Succeeded"] == "1"
+
+
+@pytest.mark.parametrize(
+    "trigger, expected",
+    [
+        ({"triggerName": "t", "triggerEvents": ["DeploymentStart"]}, "InvalidTriggerConfigException"),
+        (
+            {"triggerName": "t", "triggerTargetArn": "arn:aws:sqs:us-east-1:1:q", "triggerEvents": ["DeploymentStart"]},
+            "InvalidTriggerConfigException",
+        ),
+        ({"triggerName": "t", "triggerTargetArn": "arn:aws:sns:us-east-1:1:t", "triggerEvents": []}, "InvalidTriggerConfigException"),
+    ],
+)
+def test_a_trigger_that_cannot_be_is_refused(world: World, trigger: dict[str, Any], expected: str) -> None:
+    with pytest.raises(AwsError) as caught:
+        world.set_up(1, trigger_configurations=[trigger])
+    assert code(caught) == expected

@@ -88,6 +88,10 @@ class TrailType(Direct):
             return None
         shown = renamed(found["Trail"], _SHOWN)
         shown["IsLogging"] = _trail(ctx, "GetTrailStatus", Name=resource.id)["IsLogging"]
+        if "SnsTopicName" in shown and not resource.properties.get("SnsTopicName", "").startswith(
+            "arn:"
+        ):  # the service keeps the ARN of either
+            shown["SnsTopicName"] = shown["SnsTopicName"].rpartition(":")[2]
         selectors = _trail(ctx, "GetEventSelectors", TrailName=resource.id)
         shown |= {name: selectors[name] for name in ("EventSelectors", "AdvancedEventSelectors") if selectors.get(name)}
         [tags] = _trail(ctx, "ListTags", ResourceIdList=[shown["Arn"]])["ResourceTagList"]

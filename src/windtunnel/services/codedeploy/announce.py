@@ -1,4 +1,4 @@
-"""The events that CodeDeploy sends to EventBridge (user guide, "Monitoring deployments with Amazon CloudWatch Events").
+"""The events that CodeDeploy sends to EventBridge (user guide, "Monitoring deployments with Amazon CloudWatch Events"), and to a group's triggers.
 
 Invariant: an event is emitted in the transaction that makes it true.
 """
@@ -6,6 +6,7 @@ Invariant: an event is emitted in the transaction that makes it true.
 from __future__ import annotations
 
 from windtunnel.kernel.context import Context
+from windtunnel.services.codedeploy import triggers
 from windtunnel.services.codedeploy.lookups import application_arn, group_arn
 from windtunnel.services.codedeploy.model.records import Deployment, Target
 
@@ -15,6 +16,7 @@ SOURCE = "aws.codedeploy"
 def deployment_state(ctx: Context, deployment: Deployment, state: str) -> None:
     """state: START, SUCCESS, FAILURE, STOP or READY."""
     ctx.emit(SOURCE, "CodeDeploy Deployment State-change Notification", _resources(ctx, deployment), _detail(ctx, deployment, state))
+    triggers.of_deployment(ctx, deployment, state)
 
 
 def instance_state(ctx: Context, deployment: Deployment, target: Target, state: str) -> None:
@@ -22,6 +24,7 @@ def instance_state(ctx: Context, deployment: Deployment, target: Target, state: 
     detail = {"instanceId": target.instance, **_detail(ctx, deployment, state)}
     resources = [*_resources(ctx, deployment), target.host]
     ctx.emit(SOURCE, "CodeDeploy Instance State-change Notification", resources, detail)
+    triggers.of_instance(ctx, deployment, target, state)
 
 
 def _resources(ctx: Context, deployment: Deployment) -> list[str]:

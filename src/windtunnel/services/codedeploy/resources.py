@@ -112,6 +112,7 @@ _NOTHING: dict[str, Any] = {
     "Ec2TagFilters": [],
     "Ec2TagSet": {"Ec2TagSetList": []},
     "AutoRollbackConfiguration": {"Enabled": False, "Events": []},
+    "TriggerConfigurations": [],
 }
 """What UpdateDeploymentGroup has to be told of what a template says no more: it keeps what is not given."""
 _FILTERS = {"Ec2TagFilters", "Ec2TagSet"}

@@ -40,6 +40,8 @@ def deliver_one(run: Run, subscription: str, note: dict[str, Any]) -> None:
     for number, pause in enumerate([0.0, *plan["waits"]]):
         if pause:
             run.sleep(f"pause-{number}", pause)
+        if plan.get("paced") and (turn := run.tx(f"turn-{number}", take_turn, subscription)):
+            run.sleep(f"paced-{number}", turn)
         done, again, reason = run.effect(f"attempt-{number}", lambda _: attempt(run, subscription, note))
         if done:
             return
@@ -56,8 +58,25 @@ def planned(ctx: Context, arn: str) -> dict[str, Any]:
         return {"protocol": "", "waits": []}
     if subscription.protocol not in ("http", "https"):
         return {"protocol": subscription.protocol, "waits": []}
-    policy = effective(topic.attributes.get("DeliveryPolicy"), subscription.attributes.get("DeliveryPolicy"))
-    return {"protocol": subscription.protocol, "waits": delays(policy["http"]["defaultHealthyRetryPolicy"])}
+    policy = effective(topic.attributes.get("DeliveryPolicy"), subscription.attributes.get("DeliveryPolicy"))["http"]
+    paced = "defaultThrottlePolicy" in policy
+    return {"protocol": subscription.protocol, "waits": delays(policy["defaultHealthyRetryPolicy"]), "paced": paced}
+
+
+def take_turn(ctx: Context, arn: str) -> float:
+    """Seconds until this delivery's turn: a throttle policy gives an endpoint so many a second, and each delivery takes the next place."""
+    subscription = ctx.tx.get(Subscription, arn)
+    topic = find_topic(ctx, arn.rpartition(":")[0])
+    if subscription is None or topic is None:
+        return 0.0
+    policy = effective(topic.attributes.get("DeliveryPolicy"), subscription.attributes.get("DeliveryPolicy"))["http"]
+    rate = policy.get("defaultThrottlePolicy", {}).get("maxReceivesPerSecond")
+    if not rate:
+        return 0.0
+    turn = max(ctx.now, subscription.next_turn)
+    subscription.next_turn = turn + 1 / rate
+    ctx.tx.put(subscription)
+    return turn - ctx.now
 
 
 def attempt(run: Run, arn: str, kept: dict[str, Any]) -> Outcome:

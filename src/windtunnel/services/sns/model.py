@@ -107,6 +107,7 @@ class Subscription(Record, kw_only=True):
     authenticated: bool = False
     confirmed_by_signature: bool = False
     attributes: dict[str, str] = {}
+    next_turn: float = 0.0
 
     def key(self) -> str:
         return f"{self.topic}:{self.id}"
@@ -150,6 +151,8 @@ class Subscription(Record, kw_only=True):
         if self.protocol in ("http", "https"):
             policy = effective(topic_policy, self.attributes.get("DeliveryPolicy"))["http"]
             healthy = {"healthyRetryPolicy": policy["defaultHealthyRetryPolicy"], "requestPolicy": policy["defaultRequestPolicy"]}
+            if "defaultThrottlePolicy" in policy:
+                healthy["throttlePolicy"] = policy["defaultThrottlePolicy"]
             shown["EffectiveDeliveryPolicy"] = msgspec.json.encode(healthy).decode()
         return shown | self.attributes
 

@@ -23,7 +23,6 @@ DEFAULTS: dict[str, Any] = {
 CONTENT_TYPE = "text/plain; charset=UTF-8"
 BACKOFFS = ("linear", "arithmetic", "geometric", "exponential")
 MAX_DELAY, MAX_RETRIES = 3_600, 100
-DESCRIPTIVE = ("throttlePolicy", "defaultThrottlePolicy")
 
 
 def _wrong(what: str) -> AwsError:
@@ -42,18 +41,38 @@ def parse_policy(text: str, *, topic: bool) -> dict[str, Any]:
         if set(decoded) != {"http"} or not isinstance(decoded["http"], dict):
             raise _wrong("Unexpected JSON member" if decoded else "it must have a member http")
         decoded = decoded["http"]
-    names = ("defaultHealthyRetryPolicy", "defaultRequestPolicy") if topic else ("healthyRetryPolicy", "requestPolicy")
-    known = {*names, "disableSubscriptionOverrides", *DESCRIPTIVE} if topic else {*names, *DESCRIPTIVE, "sicklyRetryPolicy", "guaranteed"}
+    names = (
+        ("defaultHealthyRetryPolicy", "defaultRequestPolicy", "defaultThrottlePolicy")
+        if topic
+        else ("healthyRetryPolicy", "requestPolicy", "throttlePolicy")
+    )
+    known = {*names, "disableSubscriptionOverrides"} if topic else {*names, "sicklyRetryPolicy", "guaranteed"}
     unknown = sorted(set(decoded) - known)
     if unknown:
         raise _wrong(f"Unexpected JSON member: {unknown[0]}")
-    retry, request = decoded.get(names[0]) or {}, decoded.get(names[1]) or {}
-    if not isinstance(retry, dict) or not isinstance(request, dict):
+    retry, request, throttle = (decoded.get(name) or {} for name in names)
+    if not isinstance(retry, dict) or not isinstance(request, dict) or not isinstance(throttle, dict):
         raise _wrong("a policy must be an object")
-    if any(decoded.get(name) for name in (*DESCRIPTIVE, "sicklyRetryPolicy")):
-        raise not_built("sns", "DeliveryPolicy", "throttlePolicy")
+    if decoded.get("sicklyRetryPolicy"):
+        raise not_built("sns", "DeliveryPolicy", "sicklyRetryPolicy")
     _check_retry({**DEFAULTS, **retry}, set(retry))
-    return {"retry": retry, "type": request.get("headerContentType"), "final": bool(decoded.get("disableSubscriptionOverrides"))}
+    return {
+        "retry": retry,
+        "type": request.get("headerContentType"),
+        "rate": _checked_rate(throttle),
+        "final": bool(decoded.get("disableSubscriptionOverrides")),
+    }
+
+
+def _checked_rate(throttle: dict[str, Any]) -> int | None:
+    """Deliveries a second, on average, to one subscription; None: as many as there are."""
+    unknown = sorted(set(throttle) - {"maxReceivesPerSecond"})
+    if unknown:
+        raise _wrong(f"Unexpected JSON member: {unknown[0]}")
+    rate = throttle.get("maxReceivesPerSecond")
+    if rate is not None and (isinstance(rate, bool) or not isinstance(rate, int) or rate < 1):
+        raise _wrong("maxReceivesPerSecond must be an integer of at least 1")
+    return rate
 
 
 def _check_retry(retry: dict[str, Any], given: set[str]) -> None:
@@ -75,13 +94,15 @@ def _check_retry(retry: dict[str, Any], given: set[str]) -> None:
 
 def effective(topic: str | None, subscription: str | None = None) -> dict[str, Any]:
     """The policy that is applied, with all defaults, as GetTopicAttributes shows it."""
-    above = parse_policy(topic, topic=True) if topic else {"retry": {}, "type": None, "final": False}
-    below = parse_policy(subscription, topic=False) if subscription and not above["final"] else {"retry": {}, "type": None}
+    above = parse_policy(topic, topic=True) if topic else {"retry": {}, "type": None, "rate": None, "final": False}
+    below = parse_policy(subscription, topic=False) if subscription and not above["final"] else {"retry": {}, "type": None, "rate": None}
+    rate = below["rate"] or above["rate"]
     return {
         "http": {
             "defaultHealthyRetryPolicy": {**DEFAULTS, **above["retry"], **below["retry"]},
             "disableSubscriptionOverrides": above["final"],
             "defaultRequestPolicy": {"headerContentType": below["type"] or above["type"] or CONTENT_TYPE},
+            **({"defaultThrottlePolicy": {"maxReceivesPerSecond": rate}} if rate else {}),
         }
     }
 

@@ -6,7 +6,7 @@ event, never a record of its own); a deployment group remembers its last attempt
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -33,6 +33,28 @@ class Application(Record, kw_only=True):
         return self.name
 
 
+TriggerEvent = Literal[
+    "DeploymentStart",
+    "DeploymentSuccess",
+    "DeploymentFailure",
+    "DeploymentStop",
+    "DeploymentRollback",
+    "DeploymentReady",
+    "InstanceStart",
+    "InstanceSuccess",
+    "InstanceFailure",
+    "InstanceReady",
+]
+
+
+class Trigger(msgspec.Struct, frozen=True):
+    """What a group tells an SNS topic."""
+
+    name: str
+    target: str
+    events: list[str]
+
+
 class Group(Record, kw_only=True):
     """A deployment group. filters and tag_set: as the API takes them; target_revision: the last one deployed with success."""
 
@@ -48,6 +70,7 @@ class Group(Record, kw_only=True):
     filters: list[dict[str, str]] = []
     tag_set: list[list[dict[str, str]]] | None = None
     auto_rollback: dict[str, Any] | None = None
+    triggers: list[Trigger] = []
     target_revision: Location | None = None
     last_attempted: str = ""
     last_successful: str = ""

@@ -29,6 +29,7 @@ from windtunnel.services.codedeploy.model.configs import DEFAULT
 from windtunnel.services.codedeploy.model.records import Deployment, Group
 from windtunnel.services.codedeploy.model.tagfilters import MAX_LISTS, invalid
 from windtunnel.services.codedeploy.operations.tags import checked_tags
+from windtunnel.services.codedeploy.triggers import checked, shown
 
 IN_PLACE = {"deploymentType": "IN_PLACE", "deploymentOption": "WITHOUT_TRAFFIC_CONTROL"}
 ROLLBACK_EVENTS = ("DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_ALARM", "DEPLOYMENT_STOP_ON_REQUEST")
@@ -36,7 +37,8 @@ ROLLBACK = "autoRollbackConfiguration.enabled autoRollbackConfiguration.events[]
 MEMBERS = (
     "deploymentConfigName serviceRoleArn deploymentStyle.deploymentType deploymentStyle.deploymentOption"
     " ec2TagFilters[].Key ec2TagFilters[].Value ec2TagFilters[].Type"
-    " ec2TagSet.ec2TagSetList[][].Key ec2TagSet.ec2TagSetList[][].Value ec2TagSet.ec2TagSetList[][].Type " + ROLLBACK
+    " ec2TagSet.ec2TagSetList[][].Key ec2TagSet.ec2TagSetList[][].Value ec2TagSet.ec2TagSetList[][].Type " + ROLLBACK + " "
+    "triggerConfigurations[].triggerName triggerConfigurations[].triggerTargetArn triggerConfigurations[].triggerEvents[]"
 )
 UNUSED: dict[str, Any] = {
     "outdatedInstancesStrategy": "UPDATE",
@@ -45,7 +47,6 @@ UNUSED: dict[str, Any] = {
     "alarmConfiguration.ignorePollAlarmFailure": False,
     "alarmConfiguration.alarms": [],
     "autoScalingGroups": [],
-    "triggerConfigurations": [],
     "onPremisesInstanceTagFilters": [],
 }
 """What clients send to say that they do not use it."""
@@ -109,6 +110,7 @@ def _apply(
     ec2_tag_filters: list[dict[str, str]] | None = None,
     ec2_tag_set: dict[str, Any] | None = None,
     auto_rollback_configuration: dict[str, Any] | None = None,
+    trigger_configurations: list[dict[str, Any]] | None = None,
     deployment_style: dict[str, str] | None = None,
     **_: Any,
 ) -> None:
@@ -118,6 +120,8 @@ def _apply(
             raise not_built("codedeploy", operation, f"deploymentStyle.{member} {wanted}")
     if auto_rollback_configuration is not None:
         group.auto_rollback = checked_rollback(auto_rollback_configuration, operation)
+    if trigger_configurations is not None:
+        group.triggers = checked(trigger_configurations)
     if ec2_tag_filters and (ec2_tag_set or {}).get("ec2TagSetList"):
         said = "A deployment group can use either ec2TagFilters or ec2TagSet, but not both."
         raise AwsError("InvalidEC2TagCombinationException", said)
@@ -253,7 +257,7 @@ def described(ctx: Context, group: Group) -> Reply:
         "onPremisesInstanceTagFilters": [],
         "autoScalingGroups": [],
         "serviceRoleArn": group.role_arn,
-        "triggerConfigurations": [],
+        "triggerConfigurations": shown(group.triggers),
         "deploymentStyle": IN_PLACE,
         "outdatedInstancesStrategy": "UPDATE",
         "computePlatform": "Server",

@@ -15,6 +15,11 @@ from windtunnel.services.ec2.resources.base import Ec2Type, ec2
 ENDED = ("terminated", "shutting-down")
 
 
+AS_LAUNCHED = ("LaunchTemplate", "NetworkInterfaces", "BlockDeviceMappings", "CreditSpecification")
+"""What an instance was launched with, and no operation that runs can change or tell."""
+METADATA = ("HttpEndpoint", "HttpPutResponseHopLimit", "HttpTokens", "InstanceMetadataTags")
+
+
 @resource_type("AWS::EC2::Instance")
 class InstanceType(Ec2Type):
     kind = "instance"
@@ -76,6 +81,7 @@ class InstanceType(Ec2Type):
         found |= {"SecurityGroupIds": [group["GroupId"] for group in description["SecurityGroups"]]}
         found |= {"AvailabilityZone": description["Placement"]["AvailabilityZone"], "Tenancy": description["Placement"]["Tenancy"]}
         found |= {"Monitoring": description["Monitoring"]["State"] == "enabled"}
+        found["MetadataOptions"] = {name: description["MetadataOptions"][name] for name in METADATA}
         if description.get("IamInstanceProfile"):
             found["IamInstanceProfile"] = description["IamInstanceProfile"]["Arn"].rpartition("/")[2]
         for name, value in (("DisableApiTermination", "Value"), ("InstanceInitiatedShutdownBehavior", "Value"), ("UserData", "Value")):
@@ -86,7 +92,17 @@ class InstanceType(Ec2Type):
 
     def read(self, ctx: Context, resource: Resource) -> Properties | None:
         shape = self.look(ctx, resource.id)
-        return None if shape is None or shape["State"]["Name"] in ENDED else self.told(ctx, resource.id, shape)
+        if shape is None or shape["State"]["Name"] in ENDED:
+            return None
+        given = resource.properties
+        found = {**self.told(ctx, resource.id, shape), **{name: given[name] for name in AS_LAUNCHED if name in given}}
+        if "SecurityGroups" in given:  # ids or names, as they were asked for
+            shown = [
+                each["GroupId" if any(one.startswith("sg-") for one in given["SecurityGroups"]) else "GroupName"]
+                for each in shape["SecurityGroups"]
+            ]
+            found["SecurityGroups"] = shown
+        return found
 
     def update(self, ctx: Context, resource: Resource, new: Properties, wanted: Wanted) -> Created | None:
         old, name = resource.properties, resource.id

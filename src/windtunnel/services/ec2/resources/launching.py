@@ -78,6 +78,7 @@ def numbers(shape: Reply) -> dict[str, Any]:
 class KeyPairType(ResourceType):
     """A new pair's private key is kept in Parameter Store, as `/ec2/keypair/KEY-PAIR-ID`, which is where AWS puts it."""
 
+    name = Name("KeyName", 255)
     slow = True
     missing = frozenset({"InvalidKeyPair.NotFound"})
 

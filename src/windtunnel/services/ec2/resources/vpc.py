@@ -146,6 +146,10 @@ class SubnetType(Ec2Type):
             if value != had.get(name, "ip-name" if name == "HostnameType" else False):
                 ec2(ctx, "ModifySubnetAttribute", SubnetId=id, **{member: value if name == "HostnameType" else {"Value": value}})
 
+    def told(self, ctx: Context, id: str, description: Reply) -> Properties:
+        blocks = [block["Ipv6CidrBlock"] for block in description.get("Ipv6CidrBlockAssociationSet") or []]
+        return {**super().told(ctx, id, description), **({"Ipv6CidrBlock": blocks[0]} if blocks else {})}
+
     def facts(self, ctx: Context, id: str) -> dict[str, Any]:
         shown = self.look(ctx, id) or {}
         (acl,) = ec2(ctx, "DescribeNetworkAcls", Filters=by("association.subnet-id", id))["NetworkAcls"]
