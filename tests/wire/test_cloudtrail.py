@@ -235,3 +235,12 @@ def test_events_survive_a_restart_and_go_after_90_days(tmp_path: Path) -> None:
         assert cloud.write(forget) == 1
         assert cloud.write(forget) == 0
         assert REGION in {region for _, region in cloud.read(lambda ctx: ctx.tx.audited())}
+
+
+def test_a_stacks_event_has_its_parameters_keys_and_no_values(door: Door) -> None:
+    body = json.dumps({"Parameters": {"Word": {"Type": "String"}}, "Resources": {"A": {"Type": "AWS::SQS::Queue"}}})
+    given = [{"ParameterKey": "Word", "ParameterValue": "hush"}]
+    door.client("cloudformation").create_stack(StackName="told", TemplateBody=body, Parameters=given)
+    [event] = found(door, **by("EventName", "CreateStack"))
+    asked = detail(event)["requestParameters"]
+    assert (asked["stackName"], asked["parameters"], "templateBody" in asked) == ("told", [{"parameterKey": "Word"}], False)

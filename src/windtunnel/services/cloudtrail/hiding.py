@@ -20,9 +20,10 @@ ALSO = {
     "kms": frozenset(("Plaintext", "CiphertextBlob", "Message", "PrivateKeyPlaintext", "Mac", "Signature")),
     "iam": frozenset(("SecretAccessKey", "Password", "ServicePassword", "ServiceCredentialSecret", "OldPassword", "NewPassword")),
     "sts": frozenset(("SecretAccessKey", "WebIdentityToken", "SAMLAssertion")),
-    "cloudformation": frozenset(("TemplateBody", "ParameterValue")),
 }
 """Members that AWS hides although their shapes may not say that they are sensitive."""
+OMITTED = {"cloudformation": frozenset(("TemplateBody", "ParameterValue"))}
+"""Members that AWS leaves out altogether: of parameters, events have the keys (CloudFormation User Guide, log file entries)."""
 
 
 class Hiding:
@@ -51,13 +52,14 @@ def _structure(model: ServiceModel, service: str, name: str, named: Callable[[st
         for member, ref in model.shape(name).members.items()
         if (hide := _value(model, service, member, ref.shape, above)) is not None
     }
-    if not hidden:
+    omitted = frozenset(named(member) for member in model.shape(name).members if member in OMITTED.get(service, ()))
+    if not hidden and not omitted:
         return None
 
     def structure(value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        return {key: hidden[key](item) if key in hidden and item is not None else item for key, item in value.items()}
+        return {key: hidden[key](item) if key in hidden and item is not None else item for key, item in value.items() if key not in omitted}
 
     return structure
 
