@@ -23,7 +23,7 @@ from windtunnel.kernel.clock import FixedClock
 from windtunnel.services.iam.model import RootKey
 from windtunnel.services.sns import signing
 from windtunnel.services.sns.envelope import signed_text
-from windtunnel.services.sns.model import Subscription
+from windtunnel.services.sns.model import Subscription, SubscriptionElsewhere
 
 OTHER = "210987654321"
 
@@ -553,6 +553,29 @@ def test_a_queue_of_another_account_confirms_itself(sns: Any, door: Door, cloud:
     sns.confirm_subscription(TopicArn=arn, Token=fields["Token"])
     sns.publish(TopicArn=arn, Message="across")
     assert json.loads(messages(theirs, url)[0]["Body"])["Message"] == "across"
+
+
+def test_subscriptions_to_anothers_topics_are_ones_own(sns: Any, door: Door, cloud: InProcessCloud) -> None:
+    cloud.write(lambda ctx: ctx.tx.put(RootKey(access_key="AKIASTRANGERSTRANGER", secret="stranger", account=OTHER)))
+    keys = ("AKIASTRANGERSTRANGER", "stranger", "")
+    other, theirs = door.client("sns", keys), door.client("sqs", keys)
+    arns = [topic(sns, name) for name in ("a", "c")]
+    own = other.create_topic(Name="b")["TopicArn"]
+    theirs.create_queue(QueueName="q")
+    target = f"arn:aws:sqs:{REGION}:{OTHER}:q"
+    for arn in arns:
+        sns.add_permission(TopicArn=arn, Label="theirs", AWSAccountId=[OTHER], ActionName=["Subscribe"])
+    made = sorted(subscribe(other, arn, "sqs", target) for arn in (*arns, own))
+
+    def listed(client: Any) -> list[str]:
+        return [found["SubscriptionArn"] for found in client.list_subscriptions()["Subscriptions"]]
+
+    assert (listed(other), listed(sns)) == (made, [])
+    assert len(sns.list_subscriptions_by_topic(TopicArn=arns[0])["Subscriptions"]) == 1
+    other.unsubscribe(SubscriptionArn=next(arn for arn in made if arn.startswith(arns[0])))
+    sns.delete_topic(TopicArn=arns[1])
+    assert listed(other) == [arn for arn in made if arn.startswith(own)]
+    assert cloud.read(lambda ctx: ctx.tx.within(OTHER, REGION).scan(SubscriptionElsewhere)) == []
 
 
 def test_a_function_that_cannot_be_invoked_is_said_and_dead_lettered(sns: Any, sqs: Any) -> None:

@@ -15,6 +15,7 @@ from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import AwsError
 from windtunnel.services.sns import http, mailbox
 from windtunnel.services.sns.delivering import SERVICE, Delivery, deliver, envelope, enveloped, give_up, send
+from windtunnel.services.sns.elsewhere import drop
 from windtunnel.services.sns.envelope import CONFIRMATION, NOTIFICATION, Note, confirmation, shown_attributes, signed_text, unsubscribe_link
 from windtunnel.services.sns.guard import find_topic
 from windtunnel.services.sns.model import PENDING_SECONDS, EndedSubscription, Subscription, Topic
@@ -228,7 +229,7 @@ def send_confirmation(run: Run, asked: dict[str, Any], endpoint: dict[str, str])
 def expire(ctx: Context, arn: str, token: str) -> None:
     subscription = ctx.tx.get(Subscription, arn)
     if subscription is not None and subscription.token == token:
-        ctx.tx.delete(Subscription, arn)
+        drop(ctx, subscription)
 
 
 def withdraw(ctx: Context, token: str) -> None:
@@ -263,7 +264,7 @@ def topic_gone(ctx: Context, topic: Topic) -> int:
     """Remove a topic's subscriptions; how many there were."""
     found = ctx.tx.find(Subscription, "topic", topic.arn)
     for subscription in found:
-        ctx.tx.delete(Subscription, subscription.key())
+        drop(ctx, subscription)
     return len(found)
 
 

@@ -157,6 +157,17 @@ class Subscription(Record, kw_only=True):
         return shown | self.attributes
 
 
+class SubscriptionElsewhere(Record, kw_only=True):
+    """In the account of whoever made a subscription to another account's topic: that there is one."""
+
+    KIND: ClassVar[str] = "sns.subscription-elsewhere"
+
+    arn: str
+
+    def key(self) -> str:
+        return self.arn
+
+
 class EndedSubscription(Record, kw_only=True):
     """What somebody ended by a link without signing: its endpoint was sent a token, by which it is restored within two days."""
 

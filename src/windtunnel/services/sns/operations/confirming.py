@@ -6,6 +6,7 @@ from typing import Any
 
 from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.registry import writes
+from windtunnel.services.sns.elsewhere import keep
 from windtunnel.services.sns.guard import at_home, looked_up, need, the_topic
 from windtunnel.services.sns.model import EndedSubscription, Subscription, invalid
 
@@ -30,5 +31,5 @@ def confirm_subscription(ctx: Context, topic_arn: str, token: str, authenticate_
     subscription.authenticated = signed and authenticate_on_unsubscribe.lower() == "true"
     if ended is not None:
         home.tx.delete(EndedSubscription, token)
-    home.tx.put(subscription)
+    keep(home, subscription)
     return {"SubscriptionArn": subscription.arn}

@@ -6,6 +6,7 @@ from typing import Any
 
 from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.registry import reads
+from windtunnel.services.sns.elsewhere import made_here
 from windtunnel.services.sns.guard import at_home, on_topic, the_topic
 from windtunnel.services.sns.model import Subscription, Topic
 
@@ -33,7 +34,7 @@ def _page(found: list[Subscription]) -> Reply:
 
 @reads("sns", "ListSubscriptions", authorize=on_all("ListSubscriptions"), acts="NextToken", cost="scan")
 def list_subscriptions(ctx: Context, next_token: str | None = None) -> Reply:
-    """The caller's own, of this account's topics in this region."""
+    """The caller's own, to whosever topics in this region."""
     found: list[Subscription] = []
     after = next_token or None
     while len(found) <= PAGE:
@@ -42,7 +43,8 @@ def list_subscriptions(ctx: Context, next_token: str | None = None) -> Reply:
         if len(some) <= PAGE:
             break
         after = some[-1].key()
-    return _page(found)
+    found += made_here(ctx, next_token or None, PAGE + 1)
+    return _page(sorted(found, key=Subscription.key))
 
 
 @reads("sns", "ListSubscriptionsByTopic", authorize=on_topic("ListSubscriptionsByTopic"), acts="TopicArn NextToken", cost="scan")

@@ -10,6 +10,7 @@ from windtunnel.kernel.context import Context, Need, Reply
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.registry import reads, writes
 from windtunnel.kernel.scope import Arn
+from windtunnel.services.sns.elsewhere import drop, keep
 from windtunnel.services.sns.envelope import CONFIRMATION, FAREWELL
 from windtunnel.services.sns.filters import check_filter
 from windtunnel.services.sns.guard import at_home, looked_up, need, on_subscription, the_subscription, the_topic
@@ -65,7 +66,7 @@ def subscribe(
         confirmed_by_signature=confirmed,
         attributes={name: value for name, value in kept.items() if value != ""},
     )
-    home.tx.put(subscription)
+    keep(home, subscription)
     if not confirmed:
         confirm(home, subscription, subscription.token, CONFIRMATION)
     return {"SubscriptionArn": subscription.arn if confirmed or return_subscription_arn else "pending confirmation"}
@@ -144,7 +145,7 @@ def unsubscribe(ctx: Context, subscription_arn: str) -> Reply:
         token = ctx.ids.hex(256)
         home.tx.put(EndedSubscription(token=token, was=subscription))
         confirm(home, subscription, token, FAREWELL)
-    home.tx.delete(Subscription, subscription.key())
+    drop(home, subscription)
     topic.deleted += 1
     home.tx.put(topic)
     return {}
