@@ -335,3 +335,11 @@ def test_a_nested_stack_may_be_updated_by_itself(stacks: Stacks, script: Scripte
     with pytest.raises(ClientError, match="RollbackStack cannot be invoked on child stacks"):
         stacks.api.rollback_stack(StackName=inner)
     until(lambda: stacks.describe("outer")["StackStatus"] == "CREATE_COMPLETE", 5.0, "the parent to be as it was")
+
+
+def test_parameters_of_nested_stacks_are_texts(stacks: Stacks, script: Scripted, keep: Templates) -> None:
+    inner = template(Thing=thing(Colour={"Ref": "Flag"}, Many={"Ref": "Many"}))
+    inner["Parameters"] = {"Flag": {"Type": "String"}, "Many": {"Type": "CommaDelimitedList"}}
+    assert stacks.create("outer", template(Child=keep("child", inner, Flag=True, Many=[True, 1, "x"]))) == "CREATE_COMPLETE"
+    made = script.exists["thing-1"]
+    assert (made["Colour"], made["Many"]) == ("true", ["true", "1", "x"])

@@ -18,6 +18,7 @@ from windtunnel.provision.registry import Name
 from windtunnel.services.cloudformation import happening, starting
 from windtunnel.services.cloudformation.executing.handling import SERVICE, merged
 from windtunnel.services.cloudformation.forgetting import within
+from windtunnel.services.cloudformation.language.scalars import text_of
 from windtunnel.services.cloudformation.model import PRESERVED, STACK_TYPE, UPDATABLE, ChangeSet, Stack, Value, stack_arn, stack_of_arn
 from windtunnel.services.cloudformation.planning import AFTER_APPLY
 from windtunnel.services.cloudformation.previewing import previewed
@@ -140,7 +141,8 @@ def _acting(ctx: Context, family: Family) -> Context:
 
 
 def as_parameter(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    """A nested stack's parameter is a text, whatever the parent's template has there."""
+    return ",".join(map(text_of, value)) if isinstance(value, list) else text_of(value)
 
 
 # -- keeping it -------------------------------------------------------------------------------------------------------
