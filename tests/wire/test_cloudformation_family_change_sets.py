@@ -225,3 +225,24 @@ def test_an_update_makes_a_familys_plan_obsolete(stacks: Stacks, script: Scripte
         assert seen(stacks, arn)["ExecutionStatus"] == "OBSOLETE"
     with pytest.raises(ClientError, match=r"\[OBSOLETE\]"):
         stacks.api.execute_change_set(StackName="outer", ChangeSetName="plan")
+
+
+def test_what_nobody_is_to_see_is_stars_at_every_level(stacks: Stacks, script: Scripted, keep: Templates) -> None:
+    def family(**resources: Any) -> dict[str, Any]:
+        return template(**resources) | {"Parameters": {"Key": {"Type": "String", "NoEcho": True}}}
+
+    def given(value: str) -> dict[str, Any]:
+        return {"Parameters": [{"ParameterKey": "Key", "ParameterValue": value}]}
+
+    def told(root: dict[str, Any]) -> list[dict[str, Any]]:
+        within = by_id(seen(stacks, root["ChangeSetId"]))["Child"]["ChangeSetId"]
+        return [stacks.api.describe_change_set(ChangeSetName=arn, IncludePropertyValues=True) for arn in (root["ChangeSetId"], within)]
+
+    inner = family(Thing=thing(Colour={"Fn::Sub": "key=${Key}"}))
+    body = family(Child=keep("child", inner, Key={"Ref": "Key"}))
+    first = told(plan(stacks, body, ChangeSetType="CREATE", **given("open sesame")))
+    assert execute(stacks) == "CREATE_COMPLETE" and script.exists["thing-1"]["Colour"] == "key=open sesame"
+    second = told(plan(stacks, body, ChangeSetName="other", **given("mellon")))
+    for found in (*first, *second):
+        text = json.dumps(found, default=str)
+        assert "****" in text and "sesame" not in text and "mellon" not in text

@@ -23,6 +23,7 @@ from windtunnel.services.cloudformation.model import PRESERVED, STACK_TYPE, UPDA
 from windtunnel.services.cloudformation.planning import AFTER_APPLY
 from windtunnel.services.cloudformation.previewing import previewed
 from windtunnel.services.cloudformation.submitting import Submission, fetched, submit
+from windtunnel.services.cloudformation.veiling import veiled
 
 NOTHING = "The submitted information didn't contain changes. Submit different information to create a change set."
 FROM_ROOT = "Executable from root change set"
@@ -122,6 +123,7 @@ def _planned(ctx: Context, parent: Family, tags: dict[str, str], change: dict[st
         if types:
             return refused._replace(refused=starting.types_refusal(types))
     changes, plans = look_into(ctx, family, submission, own, unknown)
+    changes = veiled(ctx, child, submission, changes)
     later = {name: Value(value=AFTER_APPLY) for name in unknown}
     submission = submission._replace(given={**submission.given, **later})
     same = child is not None and not unknown and starting.unchanged(ctx, child, submission, own, within=False)

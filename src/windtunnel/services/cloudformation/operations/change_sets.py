@@ -26,6 +26,7 @@ from windtunnel.services.cloudformation.operations.stacks import (
 from windtunnel.services.cloudformation.planning import shown
 from windtunnel.services.cloudformation.previewing import previewed
 from windtunnel.services.cloudformation.submitting import Submission, invalid, submit, text_of
+from windtunnel.services.cloudformation.veiling import veiled
 
 PAGE = 100
 
@@ -116,7 +117,7 @@ def prepare_create(ctx: Context, args: dict[str, Any]) -> dict[str, Any]:
         changes = previewed(ctx, stack, submission, tags)
     if args.get("import_existing_resources"):
         refuse_existing(ctx, changes)
-    return {**args, "prepared": (stack_id, submission, tags, changes, plans)}
+    return {**args, "prepared": (stack_id, submission, tags, veiled(ctx, stack, submission, changes), plans)}
 
 
 @writes(
