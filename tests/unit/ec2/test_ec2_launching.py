@@ -34,6 +34,7 @@ def tags(*pairs: tuple[str, str]) -> list[dict[str, Any]]:
         pytest.param({"image_id": ""}, "MissingParameter", id="no image"),
         pytest.param({"image_id": "debian"}, "InvalidAMIID.Malformed", id="not an image's id"),
         pytest.param({"image_id": "ami-00000000"}, "InvalidAMIID.NotFound", id="an image that there is not"),
+        pytest.param({"image_id": "resolve:ssm:/no/image"}, "InvalidParameterValue", id="a parameter that there is not"),
         pytest.param({"instance_type": "t3.gigantic"}, "InvalidParameterValue", id="a type that there is not"),
         pytest.param({"subnet_id": "subnet-1"}, "InvalidSubnetID.NotFound", id="a subnet that there is not"),
         pytest.param({"security_group_ids": ["sg-1"]}, "InvalidGroup.NotFound", id="a group that there is not"),
@@ -61,6 +62,13 @@ def test_launches_that_are_refused(tmp_path: Path, change: dict[str, Any], code:
             launch(cloud, **change)
         assert error.value.code == code
         assert cloud.api("ec2", "DescribeInstances")["Reservations"] == []
+
+
+def test_an_image_may_be_said_by_the_parameter_that_names_it(tmp_path: Path) -> None:
+    with Machine(tmp_path).cloud() as cloud:
+        cloud.api("ssm", "PutParameter", name="/golden", value=STOCK_AMI, type="String")
+        launched = launch(cloud, image_id="resolve:ssm:/golden:1")
+        assert described(cloud, launched)["ImageId"] == STOCK_AMI
 
 
 def test_a_client_token_launches_once_and_for_the_same_request_only(tmp_path: Path) -> None:

@@ -108,7 +108,8 @@ def cause(ctx: Context, stack: Stack, failure: StackEvent) -> dict[str, Any]:
 
 def _line(text: str, stack: Stack, failure: StackEvent, path: tuple[str, ...]) -> int | None:
     if failure.type != STACK_TYPE or failure.logical != stack.name:
-        return line_of(text, ("Resources", failure.logical, "Properties", *path))
+        within = ("Properties", *path) if path or AT.search(failure.reason) else ()
+        return line_of(text, ("Resources", failure.logical, *within))
     parameter, export = PARAMETER.search(failure.reason), EXPORT.search(failure.reason)
     if parameter is not None:
         return line_of(text, ("Parameters", parameter["name"]))

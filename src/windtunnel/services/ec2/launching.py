@@ -51,7 +51,7 @@ def to_run(
         whole = merged(ctx, given | {name: value for name, value in own.items() if value is not None})
         template = need(ctx, "RunInstances", LaunchTemplate, whole["template"]["id"])
         return [*to_run(ctx, **whole), template]
-    scope = ctx.scope
+    scope, image_id = ctx.scope, image_of(ctx, image_id)
     tags = users(request_tags(tag_specifications, by_stack(ctx)))
     subnet, groups, place = place_for_needs(ctx, given)
     keys: dict[str, Any] = {"ec2:InstanceType": instance_type, "ec2:Region": scope.region, "ec2:AvailabilityZone": place}
@@ -90,6 +90,21 @@ def to_run(
     for role in found.get("Roles", []):
         needs.append(Need("iam:PassRole", role["Arn"], {"iam:PassedToService": "ec2.amazonaws.com"}))
     return needs
+
+
+def image_of(ctx: Context, named: str) -> str:
+    """The image's id, which may be said as `resolve:ssm:PARAMETER[:VERSION|:LABEL]`: the parameter is read as the caller (API reference, RunInstances)."""
+    if not named.startswith("resolve:ssm:"):
+        return named
+    try:
+        found: str = ctx.call("ssm", "GetParameter", name=named.removeprefix("resolve:ssm:"))["Parameter"]["Value"]
+    except AwsError as error:
+        if error.code not in ("ParameterNotFound", "ParameterVersionNotFound", "ValidationException"):
+            raise
+        raise AwsError(
+            "InvalidParameterValue", f"Value ({named}) for parameter imageId is invalid. The SSM parameter is not found."
+        ) from None
+    return found
 
 
 def request_tags(specifications: list[dict[str, Any]] | None, stack: bool = False, kind: str = "instance") -> dict[str, str]:
@@ -234,6 +249,7 @@ def launch(
         return reservation(ctx, earlier)
     if not image_id:
         raise AwsError("MissingParameter", "The request must contain the parameter ImageId")
+    image_id = image_of(ctx, image_id)
     for item in tag_specifications or []:
         if item.get("ResourceType") not in ("instance", "volume", "network-interface"):
             raise not_built("ec2", "RunInstances", f"TagSpecification.ResourceType {item.get('ResourceType')}")
