@@ -119,3 +119,29 @@ def test_what_someone_took_away_cannot_be_turned_back(stacks: Stacks, cloud: InP
     stacks.api.continue_update_rollback(StackName="bereft", ResourcesToSkip=["Q"])
     assert stacks.arrived("bereft") == "UPDATE_ROLLBACK_COMPLETE"
     assert stacks.update("bereft", template(R={"Type": "AWS::SQS::Queue"})) == "UPDATE_COMPLETE"
+
+
+def waiting(**signal: Any) -> dict[str, Any]:
+    return template(W={"Type": "AWS::CloudFormation::WaitCondition", "CreationPolicy": {"ResourceSignal": signal}})
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "reason"),
+    [
+        pytest.param("minutes", waiting(Timeout="5m"), "Timeout must be an ISO 8601 duration", id="a duration of another manner"),
+        pytest.param("hours", waiting(Timeout="PT13H"), "Timeout must be an ISO 8601 duration", id="too long"),
+        pytest.param("many", waiting(Count="some"), "Count must be a whole number", id="a count that is none"),
+        pytest.param(
+            "handle",
+            template(
+                H={"Type": "AWS::CloudFormation::WaitConditionHandle"},
+                W={"Type": "AWS::CloudFormation::WaitCondition", "Properties": {"Handle": {"Ref": "H"}, "Timeout": "43201"}},
+            ),
+            "Value of property Timeout must be a whole number from 0 to 43200",
+            id="a wait condition's timeout",
+        ),
+    ],
+)
+def test_what_cannot_be_waited_for_fails_at_once(stacks: Stacks, name: str, body: dict[str, Any], reason: str) -> None:
+    assert stacks.create(name, body) == "ROLLBACK_COMPLETE"
+    assert any(logical == "W" and status == "CREATE_FAILED" and reason in said for logical, status, said in stacks.events(name))

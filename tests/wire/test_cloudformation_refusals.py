@@ -93,6 +93,16 @@ CREATE: list[Any] = [
         id="an SSM parameter that is not there",
     ),
     pytest.param({"Tags": [{"Key": "aws:x", "Value": "y"}]}, "reserved for internal AWS use", id="a tag of AWS's"),
+    pytest.param(
+        {"TemplateBody": json.dumps({"Resources": {"Fn::ForEach::L": ["X", ["a"], {"G${X}": {"Type": GROUP}}]}})},
+        "[/Resources/Fn::ForEach::L] resource definition is malformed",
+        id="a loop that nothing expands",
+    ),
+    pytest.param(
+        {"TemplateBody": json.dumps({"Resources": {"A": {"Type": f"Custom::{'x' * 61}"}}})},
+        "Unrecognized resource types: [Custom::x",
+        id="a custom type's name that is too long",
+    ),
     pytest.param({"Tags": [{"Key": "x", "Value": "1"}, {"Key": "x", "Value": "2"}]}, "Duplicate tag keys found: x", id="a tag twice"),
     pytest.param(
         {"ResourceTypes": ["AWS::SNS::*"]}, f"Resource type {GROUP} is not allowed by parameter ResourceTypes [AWS::SNS::*]", id="types"

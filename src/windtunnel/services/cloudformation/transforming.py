@@ -20,6 +20,7 @@ from windtunnel.services.cloudformation.language.macros import (
     LANGUAGE_EXTENSIONS,
     SERVERLESS,
     Macro,
+    looped,
     macros,
     put,
     transform_name,
@@ -59,6 +60,10 @@ def transformed(ctx: Context, template: dict[str, Any], parameters: dict[str, An
             template = {**template, **_included(ctx, transform_parameters(entry), parameters, env)}
         else:
             template = _serverless(ctx, template, parameters)
+    left = looped(template)
+    if left:
+        # Only AWS::LanguageExtensions understands loops.
+        raise TemplateError(f"Template format error: [{left}] resource definition is malformed")
     return {name: part for name, part in template.items() if name != "Transform"}
 
 

@@ -115,7 +115,11 @@ def keep_ref(live: Live, resource: StackResource, handler: ResourceType, state: 
 
 def _arrive(ctx: Context, live: Live, resource: StackResource, doing: str, ready: bool, shown: str) -> None:
     """It has been created or updated: done, or to be looked at until it is."""
-    waits = await_signals(ctx, live, resource) if doing == "create" else False
+    try:
+        waits = await_signals(ctx, live, resource) if doing == "create" else False
+    except TemplateError as error:
+        fail(ctx, live, resource, error, shown)
+        return
     if ready and not waits:
         complete(ctx, live, resource, doing, shown)
         return

@@ -11,10 +11,12 @@ from typing import Any
 from windtunnel.kernel.context import Context
 from windtunnel.services.cloudformation import happening
 from windtunnel.services.cloudformation.executing.live import Live
+from windtunnel.services.cloudformation.language.errors import TemplateError
 from windtunnel.services.cloudformation.language.resolve import resolve
 from windtunnel.services.cloudformation.model import Signal, StackResource
 
 _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?\Z")
+_COUNT = re.compile(r"\d{1,9}\Z")
 LONGEST = 43200.0
 
 
@@ -27,14 +29,29 @@ def duration(text: str) -> float | None:
     return days * 86400 + hours * 3600 + minutes * 60 + seconds
 
 
+def asked_signals(ctx: Context, live: Live, logical: str) -> tuple[int, float] | None:
+    """How many signals a CreationPolicy waits for, and for how many seconds; None without one. Raises TemplateError for what cannot be waited for."""
+    policy = live.spec(logical).get("CreationPolicy")
+    if not policy or "ResourceSignal" not in policy:
+        return None
+    signal: Any = resolve(policy["ResourceSignal"], live.scope(ctx)) or {}
+    said = signal if isinstance(signal, dict) else {"Count": signal}
+    count, seconds = str(said.get("Count", 1)), duration(str(said.get("Timeout", "PT5M")))
+    if not _COUNT.match(count):
+        raise TemplateError(f"Template error: CreationPolicy of resource {logical}: Count must be a whole number")
+    if seconds is None or seconds > LONGEST:
+        raise TemplateError(
+            f"Template error: CreationPolicy of resource {logical}: Timeout must be an ISO 8601 duration (PT#H#M#S) of at most 12 hours"
+        )
+    return int(count), seconds
+
+
 def await_signals(ctx: Context, live: Live, resource: StackResource) -> bool:
     """Whether a CreationPolicy makes it wait; how many signals and until when is in its record then."""
-    policy = live.spec(resource.logical).get("CreationPolicy")
-    if not policy or "ResourceSignal" not in policy:
+    asked = asked_signals(ctx, live, resource.logical)
+    if asked is None:
         return False
-    signal: dict[str, Any] = resolve(policy["ResourceSignal"], live.scope(ctx)) or {}
-    resource.signals = int(signal.get("Count", 1))
-    resource.deadline = ctx.now + min(duration(str(signal.get("Timeout", "PT5M"))) or 300.0, LONGEST)
+    resource.signals, resource.deadline = asked[0], ctx.now + asked[1]
     return resource.signals > 0
 
 

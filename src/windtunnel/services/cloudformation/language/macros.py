@@ -109,6 +109,22 @@ def is_to_be_transformed(template: dict[str, Any]) -> bool:
     return any(mark in text for mark in _IN_TEXT) and _has_macro(template)
 
 
+def looped(template: dict[str, Any]) -> str:
+    """Where a `Fn::ForEach` stands that nothing has expanded, as a pointer; "" when there is none."""
+    return _loop(template, "") if _IN_TEXT[1] in msgspec.json.encode(template) else ""
+
+
+def _loop(node: Any, place: str) -> str:
+    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, child in items:
+        if isinstance(key, str) and key.startswith(FOR_EACH):
+            return f"{place}/{key}"
+        found = _loop(child, f"{place}/{key}")
+        if found:
+            return found
+    return ""
+
+
 def _has_macro(node: Any) -> bool:
     if type(node) is dict:
         for key in node:

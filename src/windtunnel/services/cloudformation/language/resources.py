@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from windtunnel.services.cloudformation.language.errors import TemplateError
@@ -43,9 +44,12 @@ SNAPSHOT = frozenset(
 """The types that support a snapshot (Template reference, DeletionPolicy attribute)."""
 
 
+CUSTOM = re.compile(r"Custom::[A-Za-z0-9_@-]{1,60}\Z")
+
+
 def is_custom(kind: str) -> bool:
     """Whether a type is a custom resource, which whoever stands behind it answers for."""
-    return kind.startswith("Custom::") or kind == "AWS::CloudFormation::CustomResource"
+    return kind == "AWS::CloudFormation::CustomResource" or (kind.startswith("Custom::") and CUSTOM.match(kind) is not None)
 
 
 def supports_snapshot(kind: str) -> bool:

@@ -13,6 +13,7 @@ from windtunnel.services.cloudformation.answering import address, parts_of
 from windtunnel.services.cloudformation.model import Signal, stack_of_arn
 
 DEADLINE = ".deadline"
+LONGEST = 43200
 
 
 @resource_type("AWS::CloudFormation::WaitConditionHandle")
@@ -45,11 +46,12 @@ def signals(ctx: Context, handle: str) -> list[Signal]:
 @resource_type("AWS::CloudFormation::WaitCondition")
 class WaitCondition(ResourceType):
     def create(self, ctx: Context, props: Properties, wanted: Wanted) -> Created:
-        made = f"{wanted.stack_id}/{wanted.logical_id}"
+        made, timeout = f"{wanted.stack_id}/{wanted.logical_id}", str(props.get("Timeout", 0))
+        if not timeout.isdecimal() or int(timeout) > LONGEST:
+            raise Failed(f"Value of property Timeout must be a whole number from 0 to {LONGEST}", "")
         if "Handle" not in props:
             return Created(id=made)  # one with a CreationPolicy: the engine hears its signals
-        deadline = ctx.now + min(float(props.get("Timeout", 0)), 43200.0)
-        return Created(id=made, attributes={DEADLINE: deadline}, ready=int(props.get("Count", 1)) == 0)
+        return Created(id=made, attributes={DEADLINE: ctx.now + int(timeout)}, ready=int(props.get("Count", 1)) == 0)
 
     def settled(self, ctx: Context, resource: Resource) -> bool | Created:
         count, heard = int(resource.properties.get("Count", 1)), signals(ctx, resource.properties["Handle"])
