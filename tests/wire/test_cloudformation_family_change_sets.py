@@ -246,3 +246,20 @@ def test_what_nobody_is_to_see_is_stars_at_every_level(stacks: Stacks, script: S
     for found in (*first, *second):
         text = json.dumps(found, default=str)
         assert "****" in text and "sesame" not in text and "mellon" not in text
+
+
+def test_big_stacks_are_planned_apart_and_say_the_same(stacks: Stacks, script: Scripted, keep: Templates) -> None:
+    """In a helper process, to which what is calm and what is unknown is told as data."""
+
+    def many(colour: Any) -> dict[str, Any]:
+        return template(**{f"T{number}": thing(Colour=colour) for number in range(70)}) | {"Parameters": {"Name": {"Type": "String"}}}
+
+    def body(name: str) -> dict[str, Any]:
+        first = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": name}}
+        nested = keep("many", many({"Ref": "Name"}), Name={"Ref": "First"})
+        return template(First=first, Calm=keep("calm", child()), Child=nested, **many("red")["Resources"])
+
+    stacks.create("outer", body("old"))
+    root = plan(stacks, body("new"))
+    assert list(by_id(root)) == ["Child", "First"]
+    assert len(seen(stacks, by_id(root)["Child"]["ChangeSetId"])["Changes"]) == 70

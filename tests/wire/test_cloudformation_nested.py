@@ -343,3 +343,18 @@ def test_parameters_of_nested_stacks_are_texts(stacks: Stacks, script: Scripted,
     assert stacks.create("outer", template(Child=keep("child", inner, Flag=True, Many=[True, 1, "x"]))) == "CREATE_COMPLETE"
     made = script.exists["thing-1"]
     assert (made["Colour"], made["Many"]) == ("true", ["true", "1", "x"])
+
+
+def test_what_is_skipped_may_be_nested_deeper(stacks: Stacks, script: Scripted, keep: Templates) -> None:
+    middle = keep("middle", template(Deep=keep("deep", child(Colour="red", Fail=["update"])), Beside=thing(Colour="green")))
+    stacks.create("outer", template(Child=middle, Bad=thing("Child")))
+    inner = stacks.physical("outer", "Child")
+    deep = stacks.physical(inner, "Deep")
+    keep("deep", child(Colour="blue"))
+    assert stacks.update("outer", template(Child=middle, Bad=thing("Child", Fail=["update"]))) == "UPDATE_ROLLBACK_FAILED"
+    for arn in (inner, deep):
+        assert stacks.describe(arn)["StackStatus"] == "UPDATE_ROLLBACK_FAILED"
+    stacks.api.continue_update_rollback(StackName="outer", ResourcesToSkip=[f"{deep.split('/')[1]}.Thing"])
+    assert stacks.arrived("outer") == "UPDATE_ROLLBACK_COMPLETE"
+    for arn in (inner, deep):
+        assert stacks.describe(arn)["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
