@@ -35,6 +35,7 @@ def resource(**changes: Any) -> str:
 
 
 SYNTAX = "Syntax errors in policy."
+SIDS = "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression [0-9A-Za-z]*"
 LEGACY = "The policy failed legacy parsing"
 VERSION = "Policy document must be version 2012-10-17 or greater."
 VENDOR = "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc."
@@ -61,7 +62,7 @@ ONLY_STS = "AssumeRole policy may only specify STS AssumeRole actions."
         pytest.param("identity", identity(Effect="Perhaps"), SYNTAX, id="identity: an unknown effect"),
         pytest.param("identity", identity(Effect="denY"), LEGACY, id="identity: an effect in the wrong case"),
         pytest.param("identity", identity(Sid=[]), SYNTAX, id="identity: a Sid that is a list"),
-        pytest.param("identity", identity(Sid="with space"), SYNTAX, id="identity: a Sid with a space"),
+        pytest.param("identity", identity(Sid="with space"), SIDS, id="identity: a Sid with a space"),
         pytest.param("identity", identity(Action={}), SYNTAX, id="identity: an action that is an object"),
         pytest.param("identity", identity(NotAction="s3:*"), SYNTAX, id="identity: both Action and NotAction"),
         pytest.param("identity", identity(NotResource="*"), SYNTAX, id="identity: both Resource and NotResource"),

@@ -170,6 +170,25 @@ def test_a_nested_stack_that_cannot_begin_says_so_plainly(door: Door, stacks: St
     assert reason_of(stacks, "outer", "Child", "CREATE_FAILED") == "Parameters: [Name] do not exist in the template"
 
 
+def test_a_nested_stack_gets_booleans_and_numbers_as_cloudformation_writes_them(door: Door, stacks: Stacks) -> None:
+    child = template(G={"Type": "AWS::Logs::LogGroup"})
+    child["Parameters"] = {name: {"Type": "String"} for name in ("Flag", "Count", "Sides")}
+    child["Outputs"] = {name: {"Value": {"Ref": name}} for name in child["Parameters"]}
+    s3 = door.client("s3")
+    s3.create_bucket(Bucket="flagged")
+    s3.put_object(Bucket="flagged", Key="child", Body=json.dumps(child).encode())
+    given = {"Flag": True, "Count": 3, "Sides": ["a", False]}
+    nested = {"TemplateURL": "https://flagged.s3.amazonaws.com/child", "Parameters": given}
+    body = template(Child={"Type": "AWS::CloudFormation::Stack", "Properties": nested})
+    body["Outputs"] = {name: {"Value": {"Fn::GetAtt": ["Child", f"Outputs.{name}"]}} for name in given}
+    assert stacks.create("flags", body) == "CREATE_COMPLETE"
+    assert {one["OutputKey"]: one["OutputValue"] for one in stacks.describe("flags")["Outputs"]} == {
+        "Flag": "true",
+        "Count": "3",
+        "Sides": "a,false",
+    }
+
+
 def test_a_reference_that_leads_nowhere_is_told_in_its_own_services_words(door: Door, stacks: Stacks) -> None:
     door.client("secretsmanager").create_secret(Name="bytes", SecretBinary=b"x")
     for name, secret, words in (

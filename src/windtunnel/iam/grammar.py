@@ -27,6 +27,7 @@ _TOP = {"Version", "Id", "Statement"}
 _PRINCIPALS = {"Principal", "NotPrincipal"}
 _ELEMENTS = {"Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition"} | _PRINCIPALS
 _SYNTAX = "Syntax errors in policy."
+_SIDS = "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression [0-9A-Za-z]*"
 _LEGACY = "The policy failed legacy parsing"
 _IAM_PATHS = (
     "user/", "federated-user/", "role/", "group/", "instance-profile/", "mfa/", "server-certificate/", "policy/", "sms-mfa/",
@@ -78,6 +79,7 @@ def _check_identity(text: str, newest: bool = True) -> Document:
     _require(bool(statements), _SYNTAX)
     for item in statements:
         _require(isinstance(item, dict) and _identity_syntax(item), _SYNTAX)
+        _require(re.fullmatch(r"[A-Za-z0-9]*", item.get("Sid", "")) is not None, _SIDS)
     _require(not newest or document.get("Version") == "2012-10-17", "Policy document must be version 2012-10-17 or greater.")
     _require(not any(item.keys() & _PRINCIPALS for item in statements), "Policy document should not specify a principal.")
     _require(all(_survives_legacy_parsing(item) for item in statements), _LEGACY)
@@ -97,7 +99,6 @@ def _identity_syntax(item: dict[str, Any]) -> bool:
         and isinstance(item.get("Effect"), str)
         and item["Effect"].lower() in ("allow", "deny")
         and isinstance(item.get("Sid", ""), str)
-        and re.fullmatch(r"[A-Za-z0-9]*", item.get("Sid", "")) is not None
         and not {"Action", "NotAction"} <= item.keys()
         and not {"Resource", "NotResource"} <= item.keys()
         and all(_strings(item[name]) for name in ("Action", "NotAction", "Resource", "NotResource") if name in item)

@@ -89,7 +89,7 @@ class QueueType(Direct):
         return without_none(
             {
                 "QueueName": url.rpartition("/")[2],
-                "FifoQueue": True if live.get("FifoQueue") == "true" else None,
+                "FifoQueue": True if live.get("FifoQueue") == "true" else resource.properties.get("FifoQueue"),
                 **told,
                 "Tags": [{"Key": key, "Value": value} for key, value in tags.items()] or None,
                 "Arn": live["QueueArn"],

@@ -97,7 +97,7 @@ class TopicType(Direct):
         return without_none(
             {
                 "TopicName": arn.rpartition(":")[2],
-                "FifoTopic": True if live.get("FifoTopic") == "true" else None,
+                "FifoTopic": True if live.get("FifoTopic") == "true" else given.get("FifoTopic"),
                 **told,
                 "Subscription": self._subscriptions(given.get("Subscription"), subscriptions),
                 "Tags": shown_tags(tags),
