@@ -137,3 +137,41 @@ def test_a_chain_of_stacks_gives_and_takes(cloud: Lab) -> None:
     assert cloud.stacks.delete("gives") == "DELETE_FAILED"
     for name in ("takes", "gives"):
         assert cloud.stacks.delete(name) == "DELETE_COMPLETE"
+
+
+RULED = """
+Parameters:
+  Network: {Type: "AWS::EC2::VPC::Id"}
+  Places: {Type: "List<AWS::EC2::Subnet::Id>"}
+Rules:
+  Together:
+    Assertions:
+      - Assert: {"Fn::EachMemberIn": [{"Fn::ValueOfAll": ["AWS::EC2::Subnet::Id", VpcId]}, {"Fn::RefAll": "AWS::EC2::VPC::Id"}]}
+        AssertDescription: all places are of the network
+      - Assert: {"Fn::EachMemberEquals": [{"Fn::ValueOf": [Places, Tags.Tier]}, front]}
+        AssertDescription: all places are in front
+Resources: {Topic: {Type: AWS::SNS::Topic}}
+"""
+
+
+def test_rules_read_what_lives(cloud: Lab) -> None:
+    ec2 = cloud.door.client("ec2")
+    vpc, other = (ec2.create_vpc(CidrBlock=block)["Vpc"]["VpcId"] for block in ("10.90.0.0/16", "10.91.0.0/16"))
+    tags = [{"ResourceType": "subnet", "Tags": [{"Key": "Tier", "Value": "front"}]}]
+    tagged = [ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.90.{n}.0/24", TagSpecifications=tags)["Subnet"]["SubnetId"] for n in (1, 2)]
+    plain = ec2.create_subnet(VpcId=vpc, CidrBlock="10.90.3.0/24")["Subnet"]["SubnetId"]
+    for network, places, words in (
+        (other, tagged, "Rule Together failed: all places are of the network"),
+        (vpc, [*tagged, plain], "Rule Together failed: all places are in front"),
+    ):
+        with pytest.raises(ClientError, match=words):
+            cloud.create("ruled", RULED, {"Network": network, "Places": ",".join(places)})
+    arn, status = cloud.create("ruled", RULED, {"Network": vpc, "Places": ",".join(tagged)})
+    assert status == "CREATE_COMPLETE" and cloud.stacks.delete(arn) == "DELETE_COMPLETE"
+    with pytest.raises(ClientError, match="Fn::ValueOf cannot read the attribute CidrBlock of the type AWS::EC2::Subnet::Id"):
+        cloud.create("ruled", RULED.replace("Tags.Tier", "CidrBlock"), {"Network": vpc, "Places": plain})
+
+
+def test_a_transform_of_aws_that_does_not_run_is_refused_by_name(cloud: Lab) -> None:
+    with pytest.raises(ClientError, match="does not run cloudformation:CreateStack with the transform AWS::SecretsManager-2020-07-23"):
+        cloud.create("rotated", "Transform: AWS::SecretsManager-2020-07-23\nResources: {T: {Type: AWS::SNS::Topic}}")

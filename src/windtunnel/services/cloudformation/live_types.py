@@ -56,6 +56,28 @@ KINDS: dict[str, Callable[[Context, list[str]], str | None]] = {
 }
 
 
+def facts(ctx: Context) -> dict[str, dict[str, str]]:
+    """id -> attributes of every VPC, subnet and security group: what rules can read of them (user guide, Fn::ValueOf)."""
+    found: dict[str, dict[str, str]] = {}
+    groups = ctx.call("ec2", "DescribeSecurityGroups")["SecurityGroups"]
+    lists = ctx.call("ec2", "DescribeNetworkAcls", filters=[{"Name": "default", "Values": ["true"]}])["NetworkAcls"]
+    default_groups = {one["VpcId"]: one["GroupId"] for one in groups if one["GroupName"] == "default"}
+    default_lists = {one["VpcId"]: one["NetworkAclId"] for one in lists}
+    for vpc in ctx.call("ec2", "DescribeVpcs")["Vpcs"]:
+        id = vpc["VpcId"]
+        found[id] = {"DefaultSecurityGroup": default_groups.get(id, ""), "DefaultNetworkAcl": default_lists.get(id, ""), **_tags(vpc)}
+    for subnet in ctx.call("ec2", "DescribeSubnets")["Subnets"]:
+        own = {name: subnet[name] for name in ("AvailabilityZone", "VpcId")}
+        found[subnet["SubnetId"]] = {**own, **_tags(subnet)}
+    for group in groups:
+        found[group["GroupId"]] = _tags(group)
+    return found
+
+
+def _tags(shape: dict[str, Any]) -> dict[str, str]:
+    return {f"Tags.{tag['Key']}": tag["Value"] for tag in shape.get("Tags") or []}
+
+
 def missing_value(ctx: Context, kind: str, values: list[Any]) -> str | None:
     """The first value that does not exist; None when all do. Hosted zones cannot exist: Windtunnel has no Route 53."""
     if kind == "AWS::SSM::Parameter::Name":

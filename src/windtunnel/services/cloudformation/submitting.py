@@ -133,6 +133,7 @@ def submit(
     """Everything of a template that can be known before its resources exist. Raises AwsError in CloudFormation's words."""
     from windtunnel.services.cloudformation.language import parameters as p
     from windtunnel.services.cloudformation.language.environment import Environment
+    from windtunnel.services.cloudformation.live_types import facts
     from windtunnel.services.cloudformation.reading import Opened, Understood, as_text
     from windtunnel.services.cloudformation.transforming import TransformFailed, transformed
 
@@ -148,6 +149,7 @@ def submit(
         partition=ctx.scope.partition,
         notification_arns=notification_arns or [],
         zones=zones(ctx, text),
+        facts=facts(own(ctx)) if "ValueOf" in text else {},
     )
     trouble = ""
     found: Opened | Understood = apart.whole(ctx, text, given, before, yes, env)

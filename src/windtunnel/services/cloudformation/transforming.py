@@ -10,7 +10,7 @@ from typing import Any
 
 from windtunnel.helpers.pool import HelperTimedOut
 from windtunnel.kernel.context import Context
-from windtunnel.kernel.errors import AwsError
+from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.principal import Principal
 from windtunnel.services.cloudformation.language.environment import Environment
 from windtunnel.services.cloudformation.language.errors import TemplateError
@@ -30,6 +30,11 @@ from windtunnel.services.cloudformation.language.macros import (
 from windtunnel.services.cloudformation.language.parse import parse, sound
 from windtunnel.services.cloudformation.language.scope import Scope
 
+NOT_RUN = frozenset(
+    {"AWS::CodeDeployBlueGreen", "AWS::CodeStar", "AWS::ServiceCatalog", "AWS::SecretsManager-2020-07-23", "AWS::SecretsManager-2024-09-16"}
+)
+"""AWS's own transforms that do not run here."""
+
 
 class TransformFailed(Exception):
     """A transform did not work: the operation begins and fails with this reason; a change set is FAILED."""
@@ -48,6 +53,8 @@ def transformed(ctx: Context, template: dict[str, Any], parameters: dict[str, An
     """After every transform. Raises TransformFailed, TemplateError, AwsError."""
     known = (LANGUAGE_EXTENSIONS, INCLUDE, SERVERLESS)
     for name in (*transforms_of(template), *(macro.name for macro in macros(template))):
+        if name in NOT_RUN:
+            raise not_built("cloudformation", "CreateStack", f"the transform {name}")
         if name not in known:
             raise AwsError("ValidationError", f"No transform named {ctx.scope.account}::{name} found.")
     while found := macros(template):

@@ -20,7 +20,9 @@ PSEUDO_PARAMETERS = frozenset(
 
 
 class Environment(msgspec.Struct, frozen=True):
-    """The stack that a template is for. `zones` maps a region to the names that `Fn::GetAZs` gives for it."""
+    """The stack that a template is for. `zones` maps a region to the names that `Fn::GetAZs` gives for it.
+
+    facts: the id of a live VPC, subnet or security group -> its attributes, as `Fn::ValueOf` reads them in rules."""
 
     account: str
     region: str
@@ -30,6 +32,7 @@ class Environment(msgspec.Struct, frozen=True):
     url_suffix: str = "amazonaws.com"
     notification_arns: list[str] = []
     zones: dict[str, list[str]] = {}
+    facts: dict[str, dict[str, str]] = {}
 
     def pseudo(self, name: str) -> str | list[str]:
         """The value of a pseudo parameter (not of `AWS::NoValue`, which has none)."""

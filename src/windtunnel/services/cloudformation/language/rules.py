@@ -8,7 +8,6 @@ from typing import Any
 from windtunnel.services.cloudformation.language.booleans import TESTS, comparable, compile_test, is_test
 from windtunnel.services.cloudformation.language.compiling import as_function, compile_node
 from windtunnel.services.cloudformation.language.environment import Environment
-from windtunnel.services.cloudformation.language.errors import TemplateError
 from windtunnel.services.cloudformation.language.functions import format_error, template_error
 from windtunnel.services.cloudformation.language.parameters import Parameter, declared
 from windtunnel.services.cloudformation.language.scope import Scope
@@ -93,9 +92,38 @@ def _list(node: Any, parameters: Mapping[str, Parameter]) -> Callable[[Scope], l
             keys = [key for key, parameter in parameters.items() if argument in (parameter.type, parameter.item_type)]
             return lambda scope: [item for key in keys for item in _items(scope.parameters.get(key, []))]
         if name in ("Fn::ValueOf", "Fn::ValueOfAll"):
-            raise TemplateError(f"Template error: {name} reads attributes of live resources, which Windtunnel does not look up in rules.")
+            return _live(name, argument, parameters)
     value_of = as_function(compile_node(node))
     return lambda scope: [comparable(item) for item in _items(value_of(scope))]
+
+
+READABLE = {
+    "AWS::EC2::VPC::Id": ("DefaultNetworkAcl", "DefaultSecurityGroup"),
+    "AWS::EC2::Subnet::Id": ("AvailabilityZone", "VpcId"),
+    "AWS::EC2::SecurityGroup::Id": (),
+}
+"""A parameter's type -> the attributes of its values that rules can read, besides `Tags.KEY`."""
+
+
+def _live(name: str, argument: Any, parameters: Mapping[str, Parameter]) -> Callable[[Scope], list[Any]]:
+    """An attribute of what a parameter names (`Fn::ValueOf`), or of what all parameters of a type do (`Fn::ValueOfAll`)."""
+    whose, attribute = _two(name, argument)
+    if not isinstance(whose, str) or not isinstance(attribute, str):
+        raise template_error(f"every {name} object requires a list of 2 parameters.")
+    if name == "Fn::ValueOf":
+        if whose not in parameters:
+            raise format_error(f"Unresolved dependencies [{whose}]. Cannot reference resources in the Rules block of the template")
+        keys, kind = [whose], parameters[whose].item_type
+    else:
+        keys, kind = [key for key, parameter in parameters.items() if whose in (parameter.type, parameter.item_type)], whose
+    if kind not in READABLE or not (attribute in READABLE[kind] or attribute.startswith("Tags.")):
+        raise template_error(f"{name} cannot read the attribute {attribute} of the type {kind}.")
+
+    def values(scope: Scope) -> list[Any]:
+        ids = [str(item) for key in keys for item in _items(scope.parameters.get(key, []))]
+        return [scope.env.facts.get(id, {}).get(attribute, "") for id in ids]
+
+    return values
 
 
 def _items(value: Any) -> list[Any]:
