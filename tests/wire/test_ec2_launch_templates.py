@@ -200,3 +200,15 @@ def test_an_instance_gets_another_profile_in_place(door: Door, ec2: Any) -> None
     ec2.disassociate_iam_instance_profile(AssociationId=held["AssociationId"])
     assert refused(ec2.disassociate_iam_instance_profile, AssociationId=held["AssociationId"])[0] == "NoSuchAssociation"
     assert stacks.delete("profiles") == "DELETE_COMPLETE"
+
+
+def test_a_volume_leaves_a_snapshot_where_its_policy_says_so(door: Door, ec2: Any) -> None:
+    stacks = Stacks(door)
+    properties = {"AvailabilityZone": "us-east-1a", "Size": 3}
+    disk = {"Type": "AWS::EC2::Volume", "DeletionPolicy": "Snapshot", "UpdateReplacePolicy": "Snapshot", "Properties": properties}
+    assert stacks.create("kept", {"Resources": {"Disk": disk}}) == "CREATE_COMPLETE"
+    name = stacks.physical("kept", "Disk")
+    assert stacks.delete("kept") == "DELETE_COMPLETE"
+    assert refused(ec2.describe_volumes, VolumeIds=[name])[0] == "InvalidVolume.NotFound"
+    (kept,) = ec2.describe_snapshots(Filters=[{"Name": "volume-id", "Values": [name]}])["Snapshots"]
+    assert (kept["VolumeSize"], kept["State"]) == (3, "completed")

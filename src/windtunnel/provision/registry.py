@@ -100,6 +100,9 @@ class ResourceType:
     always: ClassVar[bool] = False
     """`update` is asked in every update, also when the properties are the same (nested stacks, whose template may have changed)."""
 
+    snapshots: ClassVar[bool] = False
+    """`snapshot` keeps what the resource holds, for the policy of that name."""
+
     def prepare(self, ctx: Context, props: Properties, wanted: Wanted) -> Any:
         """Slow work that create or update needs (key pairs, fetching from S3). It changes nothing. Its result is `ctx.found["prepared"]` then."""
 
@@ -124,6 +127,10 @@ class ResourceType:
 
     def delete(self, ctx: Context, resource: Resource) -> bool | None:
         """Remove it. False: it is going, `gone` will tell. Deleting what is not there is success."""
+        raise NotImplementedError
+
+    def snapshot(self, ctx: Context, resource: Resource) -> None:
+        """Keep what it holds, in the transaction that deletes it."""
         raise NotImplementedError
 
     def gone(self, ctx: Context, resource: Resource) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from windtunnel.kernel.context import Context
 from windtunnel.kernel.errors import AwsError
-from windtunnel.provision.registry import Failed
+from windtunnel.provision.registry import Failed, Resource
 from windtunnel.services.cloudformation import happening
 from windtunnel.services.cloudformation.executing.handling import acting, as_resource, handler_of
 from windtunnel.services.cloudformation.executing.live import Live
@@ -79,13 +79,10 @@ def _remove_state(ctx: Context, live: Live, resource: StackResource, state: Stat
     if policy in ("Retain", "RetainExceptOnCreate") or (doing == "delete" and resource.logical in operation.options.retain):
         happening.of_resource(ctx, stack, operation, resource, "DELETE_SKIPPED", "", state.physical)
         return True
-    if policy == "Snapshot":
-        _fail(ctx, live, resource, state, Failed(f"Windtunnel takes no snapshots of {resource.type} yet; it was kept.", ""), doing)
-        return False
     happening.of_resource(ctx, stack, operation, resource, "DELETE_IN_PROGRESS", "", state.physical)
     try:
         with ctx.tx.savepoint():
-            at_once = handler_of(resource.type).delete(acting(ctx, operation, live.arn), as_resource(live, resource, state))
+            at_once = _taken_away(acting(ctx, operation, live.arn), as_resource(live, resource, state), policy)
     except (AwsError, Failed) as error:
         if isinstance(error, Failed) or error.code not in handler_of(resource.type).missing:
             return _fail(ctx, live, resource, state, error, doing)
@@ -96,6 +93,15 @@ def _remove_state(ctx: Context, live: Live, resource: StackResource, state: Stat
         return False
     happening.of_resource(ctx, stack, operation, resource, "DELETE_COMPLETE", "", state.physical)
     return True
+
+
+def _taken_away(actor: Context, resource: Resource, policy: str) -> bool | None:
+    handler = handler_of(resource.type)
+    if policy == "Snapshot":
+        if not handler.snapshots:
+            raise Failed(f"Windtunnel takes no snapshots of {resource.type} yet; it was kept.", "")
+        handler.snapshot(actor, resource)
+    return handler.delete(actor, resource)
 
 
 def _fail(ctx: Context, live: Live, resource: StackResource, state: State, error: AwsError | Failed, doing: str) -> bool:

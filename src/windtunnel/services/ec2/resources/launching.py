@@ -139,6 +139,10 @@ class VolumeType(Ec2Type):
     missing = frozenset({"InvalidVolume.NotFound"})
     attributes = {"VolumeId": "VolumeId"}
     drop = ("AutoEnableIO",)
+    snapshots = True
+
+    def snapshot(self, ctx: Context, resource: Resource) -> None:
+        ec2(ctx, "CreateSnapshot", VolumeId=resource.id)
 
     def finish(self, ctx: Context, id: str, new: Properties, old: Properties) -> None:
         names = ("Size", "VolumeType", "Iops", "Throughput")
