@@ -375,6 +375,8 @@ def test_the_same_request_token_is_the_same_request(stacks: Stacks, script: Scri
     assert stacks.api.create_stack(StackName="token", TemplateBody=body, ClientRequestToken="t")["StackId"] == first
     with pytest.raises(ClientError, match=r"Stack \[token\] already exists"):
         stacks.api.create_stack(StackName="token", TemplateBody=body, ClientRequestToken="other")
+    with pytest.raises(ClientError, match="TokenAlreadyExistsException"):
+        stacks.api.create_stack(StackName="token", TemplateBody=json.dumps(template(Other=group())), ClientRequestToken="t")
     script.let.add("A")
     assert stacks.arrived("token") == "CREATE_COMPLETE"
 

@@ -144,7 +144,10 @@ def create_stack(
     existing = find(ctx, checked_name(stack_name))
     if existing is not None or prepared is None:
         if existing is not None and client_request_token and existing.token == client_request_token:
-            return {"StackId": existing.arn(ctx.scope), "OperationId": existing.operation}
+            first = ctx.tx.get(Template, f"{existing.id}/000001")
+            if template_body is not None and first is not None and first.text != template_body:
+                raise AwsError("TokenAlreadyExistsException", f"Token {client_request_token} has already been used for another request.")
+            return {"StackId": existing.arn(ctx.scope)} | ({"OperationId": existing.operation} if existing.operation else {})
         raise AwsError("AlreadyExistsException", f"Stack [{stack_name}] already exists")
     if on_failure is not None and disable_rollback is not None:
         raise invalid("Either DisableRollback or OnFailure can be specified, not both.")
