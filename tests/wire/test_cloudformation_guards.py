@@ -145,3 +145,12 @@ def waiting(**signal: Any) -> dict[str, Any]:
 def test_what_cannot_be_waited_for_fails_at_once(stacks: Stacks, name: str, body: dict[str, Any], reason: str) -> None:
     assert stacks.create(name, body) == "ROLLBACK_COMPLETE"
     assert any(logical == "W" and status == "CREATE_FAILED" and reason in said for logical, status, said in stacks.events(name))
+
+
+def test_an_update_that_cannot_delete_what_it_left_says_so(stacks: Stacks, script: Scripted) -> None:
+    stacks.create("rest", template(A=thing(), B=thing(Fail=["delete"])))
+    assert stacks.update("rest", template(A=thing())) == "UPDATE_COMPLETE"
+    assert stacks.describe("rest")["StackStatusReason"] == "Update successful. One or more resources could not be deleted."
+    assert stacks.resource("rest", "B") == {}
+    assert stacks.update("rest", template(A=thing(Colour="red"))) == "UPDATE_COMPLETE"
+    assert "StackStatusReason" not in stacks.describe("rest")

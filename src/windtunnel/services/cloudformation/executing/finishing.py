@@ -21,6 +21,7 @@ from windtunnel.services.cloudformation.policies import refusal
 
 ROLLBACK_REQUESTED = "Rollback requested by user."
 DELETE_REQUESTED = "Delete requested by user."
+NOT_ALL_DELETED = "Update successful. One or more resources could not be deleted."
 
 
 def turn(ctx: Context, live: Live) -> str:
@@ -31,7 +32,7 @@ def turn(ctx: Context, live: Live) -> str:
     if phase in ("held", "held-restored"):
         return "hold"
     if phase == "clean":
-        return _end(ctx, live, "UPDATE_COMPLETE")
+        return _end(ctx, live, "UPDATE_COMPLETE", NOT_ALL_DELETED if live.operation.failed else "")
     if phase == "restore":
         return _restored(ctx, live)
     if phase == "clean-restored":

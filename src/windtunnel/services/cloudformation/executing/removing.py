@@ -111,6 +111,7 @@ def _fail(ctx: Context, live: Live, resource: StackResource, state: State, error
     resource.going = ""
     live.going.pop(resource.logical, None)
     if live.operation.phase != "unmake":
+        live.operation.failed.append(resource.logical)
         return True
     if live.operation.options.force:
         happening.of_resource(ctx, live.stack, live.operation, resource, "DELETE_SKIPPED", "", state.physical)
