@@ -8,6 +8,8 @@ import pytest
 
 from windtunnel.services.cloudformation.language.environment import Environment
 from windtunnel.services.cloudformation.language.errors import TemplateError
+from windtunnel.services.cloudformation.language.resolve import resolve
+from windtunnel.services.cloudformation.language.scope import Scope
 from windtunnel.services.cloudformation.reading import Understood, whole
 
 ENV = Environment(account="000000000000", region="us-east-1", stack_name="s", stack_id="arn", partition="aws")
@@ -64,3 +66,26 @@ def test_what_cannot_be_is_refused(properties: str, message: str) -> None:
 )
 def test_what_may_be_is_not(properties: str, type_name: str) -> None:
     assert isinstance(read(properties, type_name), Understood)
+
+
+def nested(levels: int, wrap: Any) -> Any:
+    value: Any = '"' * 10
+    for _ in range(levels):
+        value = wrap(value)
+    return value
+
+
+@pytest.mark.parametrize(
+    ("name", "bomb"),
+    [
+        pytest.param("Fn::Sub", nested(20, lambda inner: {"Fn::Sub": ["${b}" * 10, {"b": inner}]}), id="substitutions"),
+        pytest.param("Fn::Join", {"Fn::Join": ["", [{"Ref": "Long"}] * 300]}, id="a joined parameter"),
+        pytest.param("Fn::Join", {"Fn::Join": [{"Ref": "Long"}, ["a"] * 300]}, id="a long delimiter"),
+        pytest.param("Fn::Join", {"Fn::Join": ["", [1, *([{"Ref": "Long"}] * 300)]]}, id="joined with a number"),
+        pytest.param("Fn::Base64", nested(90, lambda inner: {"Fn::Base64": inner}), id="base64 of base64"),
+        pytest.param("Fn::ToJsonString", nested(40, lambda inner: {"Fn::ToJsonString": [inner]}), id="JSON in JSON"),
+    ],
+)
+def test_a_small_template_makes_no_huge_value(name: str, bomb: Any) -> None:
+    with pytest.raises(TemplateError, match=f"the value of {name} is longer than 1048576 characters"):
+        resolve(bomb, Scope(parameters={"Long": "x" * 4096}, env=ENV))

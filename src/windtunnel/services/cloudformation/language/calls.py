@@ -19,6 +19,7 @@ from windtunnel.services.cloudformation.language.compiling import (
     folded,
 )
 from windtunnel.services.cloudformation.language.environment import NO_VALUE_NAME, PSEUDO_PARAMETERS
+from windtunnel.services.cloudformation.language.errors import TemplateError
 from windtunnel.services.cloudformation.language.functions import sub_parts, template_error
 from windtunnel.services.cloudformation.language.scalars import text_of
 from windtunnel.services.cloudformation.language.scope import NO_VALUE, UNKNOWN, Scope
@@ -36,6 +37,21 @@ FIELDS = {
 BASE64 = "every Fn::Base64 object must have a String-typed value."
 GET_AZS = "every Fn::GetAZs object must have a String-typed value."
 IMPORT_VALUE = "every Fn::ImportValue object must have a String-typed value."
+
+
+LONGEST = 1_048_576
+MOST_ITEMS = 100_000
+"""What a function may make: a few nested substitutions of a small template would fill this machine's memory otherwise."""
+
+
+def too_long(name: str) -> TemplateError:
+    return template_error(f"the value of {name} is longer than {LONGEST} characters.")
+
+
+def bounded(name: str, text: str) -> str:
+    if len(text) > LONGEST:
+        raise too_long(name)
+    return text
 
 
 @call("Ref")
@@ -79,22 +95,26 @@ def substituted(argument: Any) -> Node:
     parts = sub_parts(text)
     if len(parts) == 1:
         return Constant(parts[0][0])
-    pieces: list[tuple[str, str, Compiled]] = []
-    for literal, name in parts[:-1]:
-        assert name is not None
-        pieces.append((literal, name, as_function(_variable(name, own))))
+    # A variable is looked up once, however often it stands there: nested ones would be looked up times times times otherwise.
+    names = dict.fromkeys(name for _, name in parts[:-1])
+    variables = {name: as_function(_variable(name, own)) for name in names if name is not None}
     end = parts[-1][0]
 
     def run(scope: Scope) -> Any:
-        result: list[str] = []
-        for literal, name, value_of in pieces:
+        values: dict[str | None, str] = {}
+        for name, value_of in variables.items():
             value = value_of(scope)
             if type(value) is not str:
                 if value is UNKNOWN:
                     return UNKNOWN
                 value = _into_text(name, value)
-            result += (literal, value)
+            values[name] = value
+        result: list[str] = []
+        for literal, named in parts[:-1]:
+            result += (literal, values[named])
         result.append(end)
+        if sum(map(len, result)) > LONGEST:
+            raise too_long("Fn::Sub")
         return "".join(result)
 
     return run
@@ -133,10 +153,13 @@ def joined(argument: Any) -> Node:
             return UNKNOWN
         if not isinstance(separator, SCALARS) or type(values) is not list:
             raise template_error(JOIN)
+        between = text_of(separator)
         try:
-            return text_of(separator).join(values)
+            if sum(map(len, values)) + len(between) * len(values) > LONGEST:
+                raise too_long("Fn::Join")
+            return between.join(values)
         except TypeError:
-            return _joined_slowly(text_of(separator), values)
+            return _joined_slowly(between, values)
 
     return folded(run, delimiter, items)
 
@@ -146,7 +169,10 @@ def _joined_slowly(separator: str, values: list[Any]) -> Any:
         return UNKNOWN
     if not all(isinstance(value, SCALARS) for value in values):
         raise template_error(JOIN)
-    return separator.join(text_of(value) for value in values)
+    texts = [text_of(value) for value in values]
+    if sum(map(len, texts)) + len(separator) * len(texts) > LONGEST:
+        raise too_long("Fn::Join")
+    return separator.join(texts)
 
 
 @call("Fn::Split")
@@ -161,7 +187,10 @@ def split(argument: Any) -> Node:
             return UNKNOWN
         if not isinstance(separator, str) or not separator or not isinstance(text, SCALARS):
             raise template_error(SPLIT)
-        return text_of(text).split(separator)
+        whole = text_of(text)
+        if whole.count(separator) > MOST_ITEMS:
+            raise too_long("Fn::Split")
+        return whole.split(separator)
 
     return folded(run, delimiter, source)
 
@@ -239,7 +268,7 @@ def base64_of(argument: Any) -> Node:
             return UNKNOWN
         if not isinstance(value, SCALARS):
             raise template_error(BASE64)
-        return base64.b64encode(text_of(value).encode()).decode()
+        return bounded("Fn::Base64", base64.b64encode(text_of(value).encode()).decode())
 
     return folded(run, source)
 
@@ -315,7 +344,7 @@ def as_json(value: Any) -> Any:
     import msgspec
 
     try:
-        return msgspec.json.encode(value).decode()
+        return bounded("Fn::ToJsonString", msgspec.json.encode(value).decode())
     except TypeError:
         return UNKNOWN
 
