@@ -89,3 +89,8 @@ def nested(levels: int, wrap: Any) -> Any:
 def test_a_small_template_makes_no_huge_value(name: str, bomb: Any) -> None:
     with pytest.raises(TemplateError, match=f"the value of {name} is longer than 1048576 characters"):
         resolve(bomb, Scope(parameters={"Long": "x" * 4096}, env=ENV))
+
+
+def test_what_is_never_closed_is_text() -> None:
+    assert resolve({"Fn::Sub": "${" * 25_000}, Scope(parameters={}, env=ENV)) == "${" * 25_000
+    assert resolve({"Fn::Sub": "${AWS::Region}" + "${" * 25_000}, Scope(parameters={}, env=ENV)) == "us-east-1" + "${" * 25_000

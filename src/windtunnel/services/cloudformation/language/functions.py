@@ -63,7 +63,8 @@ def sub_parts(text: str) -> list[tuple[str, str | None]]:
 def _sub_parts(text: str) -> list[tuple[str, str | None]]:
     parts: list[tuple[str, str | None]] = []
     literal, position = "", 0
-    for match in VARIABLE.finditer(text):
+    # Behind the last brace nothing can match, and looking there again from each "${" is quadratic.
+    for match in VARIABLE.finditer(text, 0, text.rfind("}") + 1):
         literal += text[position : match.start()]
         position = match.end()
         name = match.group(1)
