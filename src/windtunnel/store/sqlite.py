@@ -251,8 +251,11 @@ class SqliteTx:
     def _all(self, kind: type[R], rows: Iterable[tuple[int, bytes]]) -> list[R]:
         if not kind.SEALS:
             return [decode(kind, schema, body) for schema, body in rows]
-        read: list[tuple[int, Any]] = [(schema, decode(kind, schema, body)) for schema, body in rows]
-        return [self._opened(kind, schema, found) if type(found.sealed) is bytes else found for schema, found in read]
+        found: list[Any] = []
+        for schema, body in rows:
+            record: Any = decode(kind, schema, body)
+            found.append(self._opened(kind, schema, record) if type(record.sealed) is bytes else record)
+        return found
 
     def count(self, kind: type[Record], *, prefix: str = "", index: str = "") -> int:
         low = self._prefix[kind.SCOPE] + prefix
