@@ -79,7 +79,7 @@ class WindtunnelCloud:
         from windtunnel.services.cloudtrail.recorder import Recorder
         from windtunnel.services.codecommit.hosting import GitHosting
         from windtunnel.services.ec2 import identity as instance_identity
-        from windtunnel.services.events.delivery import plan
+        from windtunnel.services.events.delivery import hears, plan
         from windtunnel.services.iam.activity import Activity
         from windtunnel.services.iam.identity import StoreIdentity
 
@@ -97,7 +97,7 @@ class WindtunnelCloud:
         self.writer = Writer(self.store, loop)
         self.engine = Engine(self.store, self.writer, loop, self, boundary)
         self.collector = Collector(self.writer, loop, self.clock)
-        self.pump = Pump(self.writer, loop, self, plan)
+        self.pump = Pump(self.writer, loop, self, plan, hears)
         activity = Activity(settings.data / "decisions.db")
         self.helpers = Helpers()
         self._closers: list[Callable[[], None]] = [self.helpers.close, activity.close]
@@ -153,6 +153,9 @@ class WindtunnelCloud:
 
     def _as_body(self, value: bytes | BlobRef) -> Body:
         return Body(value if isinstance(value, BlobRef) else self.blobs.small(value))
+
+    def hears(self, ctx: Context, source: str) -> bool:
+        return self.pump.hears(ctx, source)
 
     def append_events(self, ctx: Context, events: Iterable[Event]) -> None:
         self.pump.append(ctx, events)

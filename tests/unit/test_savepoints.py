@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import pytest
 
-from windtunnel.kernel.records import Record
+from windtunnel.kernel.records import Conflict, Record
 from windtunnel.store.sqlite import SqliteStore, SqliteTx
 
 
@@ -114,6 +114,17 @@ def test_what_is_read_once_follows_every_write_and_every_undoing(tx: SqliteTx) -
     assert tx.get(Current, "n") is None
     tx.insert(Current(name="n", number=4))
     assert tx.get(Current, "n") == Current(name="n", number=4)
+
+
+def test_many_are_inserted_at_once_or_not_at_all(tx: SqliteTx) -> None:
+    tx.insert_all([Note(name="a", text="x"), Note(name="b", text="x")])
+    tx.insert_all([])
+    assert [note.name for note in tx.find(Note, "text", "x")] == ["a", "b"]
+    with pytest.raises(Conflict), tx.savepoint():
+        tx.insert_all([Note(name="c", text="x"), Note(name="a", text="y")])
+    assert [note.name for note in tx.scan(Note)] == ["a", "b"]
+    tx.insert_all([Current(name="n", number=1)])
+    assert tx.get(Current, "n") == Current(name="n", number=1)
 
 
 def test_counting(tx: SqliteTx) -> None:

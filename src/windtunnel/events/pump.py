@@ -47,18 +47,25 @@ class Plan(Protocol):
 Planner = Callable[[Context, Event], "Plan | None"]
 """None: no rule and no archive wants it. The same context is given for events that happen together, so that what is looked up for one serves the next."""
 
+Hears = Callable[[Context, str], bool]
+"""Whether a rule or an archive of the default bus may want events of a source."""
+
 
 class Pump:
     """Takes events in, and out of the outbox, oldest first."""
 
-    def __init__(self, writer: Writer, loop: asyncio.AbstractEventLoop, cloud: Cloud, plan: Planner) -> None:
+    def __init__(self, writer: Writer, loop: asyncio.AbstractEventLoop, cloud: Cloud, plan: Planner, hears: Hears) -> None:
         self._writer = writer
         self._loop = loop
         self._cloud = cloud
         self._plan = plan
+        self._hears = hears
         self._pumping = False
         self._behind = False
         self._more = False
+
+    def hears(self, ctx: Context, source: str) -> bool:
+        return any(entry[0] == source for entry in LISTENERS) or self._hears(ctx, source)
 
     def append(self, ctx: Context, events: Iterable[Event]) -> None:
         """Events of one account and region have happened in this transaction, in this order."""

@@ -208,6 +208,9 @@ class Cloud(Protocol):
 
     def call(self, ctx: Context, service: str, operation: str, args: dict[str, Any]) -> Reply: ...
 
+    def hears(self, ctx: Context, source: str) -> bool:
+        """Whether anyone in ctx's account and region may want an event of a source: what nobody hears need not be put into words."""
+
     def append_events(self, ctx: Context, events: Iterable[Event]) -> None:
         """Events of one account and region happen in ctx's transaction, in this order."""
 

@@ -225,6 +225,22 @@ class SqliteTx:
             for name, value in index_rows(record):
                 self._db.execute("INSERT OR IGNORE INTO idx VALUES (?,?,?,?)", (kind, name, self._indexed(record, value), key))
 
+    def insert_all(self, records: Sequence[Record]) -> None:
+        if any(record.ONCE or (record.SEALS and record.sealed) for record in records):  # type: ignore[attr-defined]
+            for record in records:
+                self.insert(record)
+            return
+        keyed = [(record, self._prefix[record.SCOPE] + record.key()) for record in records]
+        made = self._db.executemany(
+            "INSERT OR IGNORE INTO doc VALUES (?,?,1,?,?)", [(r.KIND, key, r.SCHEMA, _encoders.encode(r)) for r, key in keyed]
+        )
+        if made.rowcount != len(keyed) and keyed:
+            raise Conflict(f"one of {len(keyed)} records exists")
+        self._db.executemany(
+            "INSERT OR IGNORE INTO idx VALUES (?,?,?,?)",
+            [(r.KIND, name, self._indexed(r, value), key) for r, key in keyed if r.INDEXES for name, value in index_rows(r)],
+        )
+
     def delete(self, kind: type[Record], key: str) -> bool:
         full = self._prefix[kind.SCOPE] + key
         self._course.kept.pop((kind.KIND, full), None)

@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import InProcessCloud
+from windtunnel.services.events.model import Archive, Rule
 from windtunnel.services.events.patterns import compile_pattern
-from windtunnel.services.events.rulesets import Matching, rules_on
+from windtunnel.services.events.rulesets import BusRules, Matching, rules_on
 
 TEXTS = st.sampled_from(["a", "b", "c"])
 SCALARS = TEXTS | st.integers(0, 2) | st.booleans() | st.none()
@@ -54,3 +56,25 @@ def test_rules_are_loaded_once_until_one_changes(tmp_path: Path) -> None:
         assert [list(rule.targets) for rule in again.rules.of({"source": "a"})] == [["t"]]
         cloud.api("events", "DisableRule", name="r")
         assert cloud.read(lambda ctx: rules_on(ctx, "default")).rules.of({"source": "a"}) == []
+
+
+SOURCES = [
+    ([], False),
+    (['{"source": ["aws.s3", "app"]}'], False),
+    (['{"source": ["aws.s3"]}', '{"source": ["app", "aws.cloudformation"], "detail": {"a": ["b"]}}'], True),
+    (['{"source": [{"prefix": "aws."}]}'], True),
+    (['{"source": ["app", {"anything-but": "x"}]}'], True),
+    (['{"detail-type": ["x"]}'], True),
+    (['{"$or": [{"source": ["app"]}, {"detail-type": ["x"]}]}'], True),
+]
+
+
+@pytest.mark.parametrize(("patterns", "heard"), SOURCES)
+def test_who_may_hear_of_a_source(patterns: list[str], heard: bool) -> None:
+    rules = [Rule(name=str(number), pattern=pattern) for number, pattern in enumerate(patterns)]
+    assert BusRules(rules, []).hears("aws.cloudformation") is heard
+
+
+def test_an_archive_of_everything_hears_of_every_source() -> None:
+    archive = Archive(name="all", id="1", bus="default", created=0.0)
+    assert BusRules([], [archive]).hears("aws.cloudformation")

@@ -6,13 +6,14 @@ What one batch of an operation tells is written together at its end (`gathered`)
 
 from __future__ import annotations
 
-import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from windtunnel.kernel.context import Context, Event
 from windtunnel.kernel.errors import AwsError
@@ -34,7 +35,7 @@ class Gathered:
 
     def __init__(self) -> None:
         self.lines: list[StackEvent] = []
-        self.events: list[Event] = []
+        self.events: list[Callable[[], Event]] = []
 
 
 @contextmanager
@@ -46,15 +47,16 @@ def gathered(ctx: Context) -> Iterator[None]:
     finally:
         del ctx.found[Gathered]
     ctx.tx.put_all(kept.lines)
-    ctx.cloud.append_events(ctx, kept.events)
+    if kept.events and ctx.cloud.hears(ctx, SOURCE):
+        ctx.cloud.append_events(ctx, [made() for made in kept.events])
 
 
-def _tell(ctx: Context, detail_type: str, arn: str, detail: dict[str, Any]) -> None:
+def _tell(ctx: Context, detail_type: str, arn: str, detail: Callable[[], dict[str, Any]]) -> None:
     kept: Gathered | None = ctx.found.get(Gathered)
     if kept is None:
-        ctx.emit(SOURCE, detail_type, [arn], detail)
+        ctx.emit(SOURCE, detail_type, [arn], detail())
     else:
-        kept.events.append(ctx.event(SOURCE, detail_type, [arn], detail))
+        kept.events.append(lambda: ctx.event(SOURCE, detail_type, [arn], detail()))
 
 
 def of_stack(ctx: Context, stack: Stack, operation: Operation | None, status: str, reason: str = "") -> None:
@@ -64,7 +66,7 @@ def of_stack(ctx: Context, stack: Stack, operation: Operation | None, status: st
     _write(ctx, stack, operation, ctx.ids.uuid(), stack.name, arn, STACK_TYPE, status, reason, "", ctx.now)
     details = {"status": status, "status-reason": reason}
     detail = {"stack-id": arn, "status-details": details, "client-request-token": operation.token if operation else ""}
-    _tell(ctx, "CloudFormation Stack Status Change", arn, detail)
+    _tell(ctx, "CloudFormation Stack Status Change", arn, lambda: detail)
 
 
 def of_resource(
@@ -82,15 +84,18 @@ def of_resource(
     # What happens within one batch has one time: the history's own count tells two beginnings of a resource apart, for clients know events by their ids.
     event_id = f"{resource.logical}-{status}-{_iso(ctx.now)[:-1]}{stack.next_event % 1000:03d}Z"
     _write(ctx, stack, operation, event_id, resource.logical, physical, resource.type, status, reason, properties, ctx.now)
-    arn = stack.arn(ctx.scope)
-    detail = {
-        "stack-id": arn,
-        "logical-resource-id": resource.logical,
-        "physical-resource-id": physical,
-        "status-details": {"status": status, "status-reason": reason},
-        "resource-type": resource.type,
-        "client-request-token": operation.token,
-    }
+    arn, logical, kind, token = stack.arn(ctx.scope), resource.logical, resource.type, operation.token
+
+    def detail() -> dict[str, Any]:
+        return {
+            "stack-id": arn,
+            "logical-resource-id": logical,
+            "physical-resource-id": physical,
+            "status-details": {"status": status, "status-reason": reason},
+            "resource-type": kind,
+            "client-request-token": token,
+        }
+
     _tell(ctx, "CloudFormation Resource Status Change", arn, detail)
 
 
@@ -160,4 +165,4 @@ def _publish(ctx: Context, stack: Stack, operation: Operation | None, event: Sta
 
 def shown(properties: dict[str, object]) -> str:
     """Properties as an event shows them."""
-    return json.dumps(properties, separators=(",", ":"))
+    return msgspec.json.encode(properties).decode()

@@ -48,6 +48,11 @@ class Plan:
             start_deliveries(self._ctx, rule, self._shown, hops=self._event.hops, quickly=quickly)
 
 
+def hears(ctx: Context, source: str) -> bool:
+    """Whether a rule or an archive of the default bus may want events of an AWS service."""
+    return rules_on(ctx, DEFAULT_BUS).hears(source)
+
+
 def plan(ctx: Context, event: Event) -> Plan | None:
     """Who gets an event; None when no rule and no archive of its bus wants it."""
     if event.source.startswith("windtunnel."):

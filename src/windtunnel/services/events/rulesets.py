@@ -93,11 +93,18 @@ def texts_at(value: Any, path: Path, depth: int) -> list[str]:
 class BusRules:
     """What an event on a bus meets."""
 
-    __slots__ = ("archives", "rules")
+    __slots__ = ("_sources", "archives", "rules")
 
     def __init__(self, rules: list[Rule], archives: list[Archive]) -> None:
         self.rules: Matching[Rule] = Matching((rule.pattern, rule) for rule in rules)
         self.archives: Matching[Archive] = Matching((archive.pattern, archive) for archive in archives)
+        patterns = [rule.pattern for rule in rules] + [archive.pattern for archive in archives]
+        named = [_exact(pattern).get(("source",)) for pattern in patterns]
+        self._sources = None if None in named else frozenset(source for sources in named for source in sources or ())
+
+    def hears(self, source: str) -> bool:
+        """Whether one of them may want an event of this source."""
+        return self._sources is None or source in self._sources
 
 
 NOTHING = BusRules([], [])

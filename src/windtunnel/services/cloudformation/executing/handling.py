@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, NamedTuple
 
 from windtunnel.kernel.context import Context
 from windtunnel.provision import checking, registry, schemas
 from windtunnel.provision.names import physical_name
 from windtunnel.provision.registry import Failed, Resource, ResourceType, Wanted
+from windtunnel.services.cloudformation import happening
 from windtunnel.services.cloudformation.executing.live import Live
 from windtunnel.services.cloudformation.executing.lookups import dynamic_value
 from windtunnel.services.cloudformation.language.dynamic import replace
@@ -123,9 +123,9 @@ def stated(ctx: Context, actor: Context, live: Live, logical: str) -> Stated:
     metadata = resolve(spec["Metadata"], scope) if spec.get("Metadata") else {}
     template = live.template
     if template is not None and template.hidden:
-        shown = json.dumps(resolve(written, live.scope(ctx, hidden=True)), separators=(",", ":"))
+        shown = happening.shown(resolve(written, live.scope(ctx, hidden=True)))
     else:
-        shown = json.dumps(stored, separators=(",", ":"))
+        shown = happening.shown(stored)
     if not seen:
         given = checked(type_name, logical, stored)
         return Stated(given, given, metadata, shown)

@@ -212,10 +212,10 @@ class Live:
         if self.stack.sealed:
             for logical in self.dirty & self.resources.keys():
                 self.resources[logical].sealed = True
-        for logical in self.dirty:
-            if logical in self.resources:
-                write = ctx.tx.insert if logical in self.fresh else ctx.tx.put
-                write(self.resources[logical])
+        changed = self.dirty & self.resources.keys()
+        ctx.tx.insert_all([self.resources[logical] for logical in changed & self.fresh])
+        for logical in changed - self.fresh:
+            ctx.tx.put(self.resources[logical])
         self.fresh -= self.dirty
         self.dirty.clear()
         ctx.tx.put(self.stack)
