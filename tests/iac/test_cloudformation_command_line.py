@@ -6,12 +6,14 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
+from harness import until
 from shell import Shell, started_shell
 
 pytestmark = pytest.mark.slow
@@ -46,6 +48,12 @@ def outputs(shell: Shell, stack: str) -> dict[str, str]:
     return {one["OutputKey"]: one["OutputValue"] for one in found["Outputs"]}
 
 
+def another_second() -> None:
+    """The CLI names its change sets by the second."""
+    began = int(time.time())
+    until(lambda: int(time.time()) > began)
+
+
 def test_package_deploy_and_wait(shell: Shell) -> None:
     (shell.work / "child.yaml").write_text(CHILD)
     (shell.work / "parent.yaml").write_text(PARENT)
@@ -62,7 +70,10 @@ def test_package_deploy_and_wait(shell: Shell) -> None:
     assert group["retentionInDays"] == 7
     assert shell.client("logs").list_tags_for_resource(resourceArn=group["arn"].removesuffix(":*"))["tags"]["team"] == "blue"
 
-    assert "No changes to deploy" in shell.aws(*deploy, "--no-fail-on-empty-changeset")
+    # What is nested may have changed behind its URL, so a parent can be deployed again.
+    another_second()
+    assert "Successfully created/updated stack - work" in shell.aws(*deploy, "--no-fail-on-empty-changeset")
+    another_second()
     shell.aws(*deploy, "--parameter-overrides", "Seconds=120")
     shell.aws("cloudformation", "wait", "stack-update-complete", "--stack-name", "work")
     attributes = shell.client("sqs").get_queue_attributes(QueueUrl=made["Url"], AttributeNames=["MessageRetentionPeriod"])["Attributes"]
@@ -78,6 +89,18 @@ def test_package_deploy_and_wait(shell: Shell) -> None:
     shell.aws("cloudformation", "delete-stack", "--stack-name", "work")
     shell.aws("cloudformation", "wait", "stack-delete-complete", "--stack-name", "work")
     assert shell.client("logs").describe_log_groups()["logGroups"] == []
+
+
+def test_a_deployment_of_nothing_new_says_so(shell: Shell) -> None:
+    (shell.work / "alone.yaml").write_text(CHILD)
+    deploy = ("cloudformation", "deploy", "--stack-name", "alone", "--template-file", "alone.yaml", "--parameter-overrides", "Days=7")
+    assert "Successfully created/updated stack - alone" in shell.aws(*deploy)
+    another_second()
+    assert "No changes to deploy" in shell.aws(*deploy, "--no-fail-on-empty-changeset")
+    another_second()
+    shell.aws(*deploy, "--fail-on-empty-changeset", fails="No changes to deploy")
+    shell.aws("cloudformation", "delete-stack", "--stack-name", "alone")
+    shell.aws("cloudformation", "wait", "stack-delete-complete", "--stack-name", "alone")
 
 
 def test_a_deployment_that_fails_says_so(shell: Shell) -> None:
