@@ -43,9 +43,14 @@ class Fleet:
     def up_again(self) -> None:
         self.cloud = DoomedCloud(self.data)
 
-    def launch(self) -> str:
+    def launch(self, user_data: str = BOOT) -> str:
         reply = self.cloud.client("ec2").run_instances(
-            ImageId=STOCK_AMI, InstanceType="t3.micro", MinCount=1, MaxCount=1, UserData=BOOT, MetadataOptions={"HttpTokens": "required"}
+            ImageId=STOCK_AMI,
+            InstanceType="t3.micro",
+            MinCount=1,
+            MaxCount=1,
+            UserData=user_data,
+            MetadataOptions={"HttpTokens": "required"},
         )
         return str(reply["Instances"][0]["InstanceId"])
 
@@ -61,6 +66,9 @@ class Fleet:
 
     def serves(self, instance: str) -> str:
         return until(lambda: self.page(instance, "first-boot"), 60, f"{instance}'s page")
+
+    def console(self, instance: str) -> str:
+        return str(self.cloud.client("ec2").get_console_output(InstanceId=instance).get("Output", ""))
 
     def last_boot(self, instance: str) -> str:
         """What the machine has on record of the instance's last boot: its processes, with their start times."""
@@ -139,6 +147,22 @@ def test_a_cloud_that_ends_while_instances_boot_leaves_none_behind(fleet: Fleet)
     for instance in booting:
         assert fleet.serves(instance)
         assert fleet.page(instance, "address") == fleet.described(instance)["PrivateIpAddress"]
+
+
+def test_user_data_that_the_cloud_did_not_let_finish_is_done_again(fleet: Fleet) -> None:
+    """Once: what it had begun is there, and a boot that was let finish is no first boot any more."""
+    instance = fleet.launch(
+        BOOT.replace(
+            "#!/bin/bash\n",
+            "#!/bin/bash\nmkdir -p /srv/page\necho begun | tee -a /srv/page/begun\nuntil [ $(wc -l < /srv/page/begun) -gt 1 ]; do sleep 0.1; done\n",
+        )
+    )
+    until(lambda: "begun" in fleet.console(instance), 60, "user data to begin")
+    for _ in range(2):
+        fleet.cloud.stop()
+        fleet.up_again()
+        assert fleet.serves(instance)
+        assert fleet.page(instance, "begun") == "begun\nbegun\n"
 
 
 def test_shutdown_inside_the_guest(fleet: Fleet) -> None:

@@ -77,6 +77,20 @@ def test_a_script_runs_at_the_first_boot_only(disk: Disk) -> None:
     assert disk.log() == ["ran"]
 
 
+@pytest.mark.parametrize("last_end, finished, times", [("lost\n", False, 2), ("lost\n", True, 1), ("\n", False, 1), (None, False, 1)])
+def test_a_first_boot_under_which_the_cloud_ended_is_repeated(disk: Disk, last_end: str | None, finished: bool, times: int) -> None:
+    count = Part("script", f"#!/bin/sh\necho once >> {disk.root}/count\n".encode())
+    home = disk.boot(count).home
+    if finished:
+        (Path(home) / cloudinit.FINISHED).touch()
+    if last_end is not None:
+        told = disk.root / cloudinit.LAST_END.lstrip("/")
+        told.parent.mkdir(parents=True)
+        told.write_text(last_end)
+    disk.boot(count)
+    assert (disk.root / "count").read_text() == "once\n" * times
+
+
 def test_a_script_with_another_instance_id_runs_again(disk: Disk) -> None:
     disk.boot(Part("script", SCRIPT))
     again = cloudinit.Boot("i-2", str(disk.root), disk.output)

@@ -3,8 +3,9 @@
 Why it exists: instances configure themselves by it. This is the part of cloud-init that EC2 users write: `#!` scripts, `#cloud-config`
 (`cloudconfig.py`), both in MIME multipart, plain, gzipped or in base64.
 
-The invariant it keeps: it runs once per instance id. The mark is written before the first command, so a boot that is cut off in the
-middle is not repeated (cloud-init's rule); boot hooks and what asks for `always` run at each boot. What is not understood is named on
+The invariant it keeps: it runs once per instance id. The mark is written before the first command, so a boot that someone cuts off in the
+middle is not repeated (cloud-init's rule); one under which the cloud or the machine ended is, for nobody asked for that. Boot hooks and what
+asks for `always` run at each boot. What is not understood is named on
 the console and in /var/log/cloud-init-output.log.
 """
 
@@ -27,6 +28,9 @@ from windtunnel.guest.aws import METADATA_HOST, plain_get
 CLOUD = "/var/lib/cloud"
 OUTPUT = "/var/log/cloud-init-output.log"
 STATUS = "/run/cloud-init/status"
+FINISHED = "boot-finished"
+LAST_END = "/etc/windtunnel/last-end"
+"""How the boot before this one ended, as the cloud says it: `lost` when the cloud or the machine ended under it."""
 METADATA_PATIENCE = 120.0
 WANTED = {"text/x-shellscript": "script", "text/cloud-config": "config", "text/cloud-boothook": "boothook"}
 
@@ -95,6 +99,7 @@ class Boot:
     """One boot's run. Everything that the parts print goes to the journal, the console and /var/log/cloud-init-output.log."""
 
     def __init__(self, instance: str, root: str = "", output: str = OUTPUT) -> None:
+        self.root = root
         self.home = f"{root}{CLOUD}/instances/{instance}"
         self.failures: list[str] = []
         os.makedirs(f"{self.home}/sem", exist_ok=True)
@@ -120,14 +125,23 @@ class Boot:
         return code == 0
 
     def first(self, step: str) -> bool:
-        """True once in the life of the instance; marks it."""
+        """True once in the life of the instance, and again as long as it was not let finish; marks it."""
         try:
             mark = os.open(f"{self.home}/sem/config_{step}", os.O_CREAT | os.O_EXCL | os.O_WRONLY)
         except FileExistsError:
-            return False
+            return self._was_cut_off()
         os.fsync(mark)
         os.close(mark)
         return True
+
+    def _was_cut_off(self) -> bool:
+        if os.path.exists(f"{self.home}/{FINISHED}"):
+            return False
+        try:
+            with open(self.root + LAST_END) as stream:
+                return stream.read().strip() == "lost"
+        except FileNotFoundError:
+            return False
 
     def script(self, name: str, content: bytes) -> str:
         path = f"{self.home}/scripts/{name}"
@@ -205,7 +219,7 @@ def boot() -> int:
     run.say(f"Cloud-init running 'modules:final' at {_stamp()}. Up {_uptime():.2f} seconds.")
     run.obey(split(data))
     run.say(f"Cloud-init finished at {_stamp()}. Datasource DataSourceEc2. Up {_uptime():.2f} seconds")
-    with open(f"{run.home}/boot-finished", "w") as mark:
+    with open(f"{run.home}/{FINISHED}", "w") as mark:
         mark.write(f"{_uptime():.2f} - {_stamp()}\n")
     run.close()
     _set_status("error" if run.failures else "done")

@@ -51,6 +51,7 @@ def spec(ctx: Context, instance: Instance) -> SandboxSpec:
         files=(
             GuestFile("/etc/environment", plain.encode()),
             GuestFile("/etc/profile.d/windtunnel.sh", exports.encode()),
+            GuestFile("/etc/windtunnel/last-end", b"lost\n" if instance.lost == instance.boots - 1 else b"\n"),
         ),
         memory=int(memory * GIB),
         cpus=float(cpus),
@@ -189,7 +190,11 @@ def record_failure(ctx: Context, instance_id: str, reason: str) -> State:
 def record_exit(ctx: Context, instance_id: str, exited: dict[str, Any]) -> None:
     """An end that nobody ordered: the guest shut itself down, unless it ended with the cloud or the machine (`restart`)."""
     instance = the_instance(ctx, instance_id)
-    if exited.get("restart") or instance.state != "running":
+    if exited.get("restart"):
+        instance.lost = instance.boots
+        ctx.tx.put(instance)
+        return
+    if instance.state != "running":
         return
     said = "Client.InstanceInitiatedShutdown"
     instance.reason_code, instance.reason = said, f"{said}: Instance initiated shutdown"

@@ -131,6 +131,8 @@ class Instance(Record, kw_only=True):
     reason: str = ""
     transition: str = ""
     boots: int = 0
+    lost: int | None = None
+    """The last boot under which the cloud or the machine ended."""
     handle: dict[str, Any] | None = None
     ended: float = 0.0
     vpc_id: str = ""
