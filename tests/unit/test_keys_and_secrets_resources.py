@@ -129,7 +129,6 @@ def test_secrets_and_parameters_show_their_stack(lab: Lab) -> None:
 
 
 REFUSED: list[Any] = [
-    ("AWS::KMS::Key", {"MultiRegion": True}, AwsError, "kms:CreateKey with MultiRegion"),
     ("AWS::KMS::Key", {"KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY", "EnableKeyRotation": True}, AwsError, "cannot be rotated"),
     ("AWS::KMS::Key", {"KeyPolicy": {"Statement": "no"}}, AwsError, "Malformed"),
     ("AWS::SecretsManager::Secret", {"Name": "there"}, AwsError, "already exists"),

@@ -48,7 +48,7 @@ def test_nothing_else_opens_it(kms: Any, key: str) -> None:
     other = kms.create_key()["KeyMetadata"]["KeyId"]
     assert code(kms.decrypt, CiphertextBlob=blob) == "InvalidCiphertextException"
     assert code(kms.decrypt, CiphertextBlob=blob, EncryptionContext={"a": "2"}) == "InvalidCiphertextException"
-    assert code(kms.decrypt, CiphertextBlob=blob[:-1] + b"!", EncryptionContext={"a": "1"}) == "InvalidCiphertextException"
+    assert code(kms.decrypt, CiphertextBlob=blob[:-1] + bytes([blob[-1] ^ 1]), EncryptionContext={"a": "1"}) == "InvalidCiphertextException"
     assert code(kms.decrypt, CiphertextBlob=b"made up") == "InvalidCiphertextException"
     assert code(kms.decrypt, CiphertextBlob=blob, KeyId=other, EncryptionContext={"a": "1"}) == "IncorrectKeyException"
 

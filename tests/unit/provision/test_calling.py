@@ -41,7 +41,7 @@ def _refusal(cloud: InProcessCloud, service: str, operation: str, **members: Any
             "ServerSideEncryptionConfiguration.Rules[].Odd",
             id="a nested member, by its path",
         ),
-        pytest.param("kms", "CreateKey", {"MultiRegion": True}, 501, "MultiRegion", id="a member of which only the default is taken"),
+        pytest.param("ssm", "DescribeParameters", {"Shared": True}, 501, "Shared", id="a member of which only the default is taken"),
         pytest.param("iam", "CreateUser", {"UserName": ""}, None, "validation error", id="a constraint of the model"),
         pytest.param("iam", "CreateUser", {}, None, "Member must not be null", id="a required member"),
     ],
