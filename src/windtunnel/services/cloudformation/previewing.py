@@ -65,7 +65,7 @@ def previewed(
     )
     if len(exists) + len(submission.needs) <= FEW:
         return planned(seen)
-    found: list[dict[str, Any]] = apart(ctx, "windtunnel.services.cloudformation.previewing:planned_apart", msgspec.to_builtins(seen))
+    found: list[dict[str, Any]] = apart(ctx, "windtunnel.services.cloudformation.previewing:planned_apart", seen)
     return found
 
 

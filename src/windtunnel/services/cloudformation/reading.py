@@ -227,7 +227,7 @@ def told(function: Callable[[], Any]) -> dict[str, Any]:
         return {"error": ["ValidationError", error.message]}
     except AwsError as error:
         return {"error": [error.code, error.message]}
-    return {type(found).__name__: msgspec.to_builtins(found)}
+    return {type(found).__name__: found}
 
 
 def whole_apart(
