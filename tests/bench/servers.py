@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -69,7 +70,8 @@ class Server:
             pid = todo.pop()
             found.append(pid)
             for task in Path(f"/proc/{pid}/task").glob("*/children"):
-                todo += [int(child) for child in task.read_text().split()]
+                with suppress(FileNotFoundError, ProcessLookupError):  # a thread that has ended since
+                    todo += [int(child) for child in task.read_text().split()]
         return found
 
     def cpu(self) -> float:
