@@ -14,8 +14,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 from windtunnel.store.writer import inside  # noqa: E402
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from clients import Door
+    from families import Templates
     from harness import InProcessCloud
+    from stacks import Scripted, Stacks
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
@@ -34,8 +38,45 @@ sys.addaudithook(_refuse_the_world)
 
 
 @pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[InProcessCloud]:
+    """A cloud of the test's own; a module that wants another one, or one for all its tests, has its own fixture of this name."""
+    from harness import InProcessCloud
+
+    with InProcessCloud(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
 def door(cloud: InProcessCloud) -> Door:
     """Real boto3 clients of the test's `cloud`."""
     from clients import Door
 
     return Door(cloud)
+
+
+@pytest.fixture
+def stacks(door: Door) -> Stacks:
+    """CloudFormation through boto3."""
+    from stacks import Stacks
+
+    return Stacks(door)
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Scripted:
+    """The resource type that does as its properties say, in place of custom resources."""
+    from stacks import Scripted
+    from windtunnel.provision.registry import RESOURCE_TYPES, types
+
+    types()  # loaded, so that what stands there now is put back afterwards
+    scripted = Scripted()
+    monkeypatch.setitem(RESOURCE_TYPES, "AWS::CloudFormation::CustomResource", scripted)
+    return scripted
+
+
+@pytest.fixture
+def keep(door: Door) -> Templates:
+    """Where nested stacks have their templates."""
+    from families import Templates
+
+    return Templates(door)

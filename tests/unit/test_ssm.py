@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +12,6 @@ from windtunnel.kernel.errors import AwsError
 from windtunnel.kernel.stock import STOCK_AMI
 from windtunnel.services.ssm.filters import compile_filters
 from windtunnel.services.ssm.model import Parameter, ParameterVersion, Past
-
-
-@pytest.fixture()
-def cloud(tmp_path: Path) -> Iterator[InProcessCloud]:
-    with InProcessCloud(tmp_path) as started:
-        yield started
 
 
 def put(cloud: InProcessCloud, name: str, value: str = "v", **args: Any) -> Any:

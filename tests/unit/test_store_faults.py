@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,6 @@ from windtunnel.store.blobs import INLINE_LIMIT
 from windtunnel.store.sqlite import SqliteTx, connect, note_time
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
-
-
-@pytest.fixture()
-def cloud(tmp_path: Path) -> Iterator[InProcessCloud]:
-    with InProcessCloud(tmp_path) as made:
-        yield made
 
 
 def put(ctx: Context, name: str, value: str = "v") -> str:

@@ -20,12 +20,6 @@ RULE = "AWS::Events::Rule"
 
 
 @pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[InProcessCloud]:
-    with InProcessCloud(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
 def control(door: Door) -> Any:
     return door.client("cloudcontrol")
 

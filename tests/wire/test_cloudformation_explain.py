@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 
 from clients import Door
 from families import Templates
@@ -27,17 +23,6 @@ Resources:
       RetentionInDays: 7
       Nonsense: true
 """
-
-
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[InProcessCloud]:
-    with InProcessCloud(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def stacks(door: Door) -> Stacks:
-    return Stacks(door)
 
 
 def told(cloud: InProcessCloud, name: str) -> str:

@@ -3,44 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from clients import Door
 from families import Templates, child
-from harness import InProcessCloud
 from stacks import Scripted, Stacks, template, thing
-from windtunnel.provision.registry import RESOURCE_TYPES, handler
 
 NOTHING = "The submitted information didn't contain changes."
-
-
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[InProcessCloud]:
-    with InProcessCloud(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def stacks(door: Door) -> Stacks:
-    return Stacks(door)
-
-
-@pytest.fixture
-def keep(door: Door) -> Templates:
-    return Templates(door)
-
-
-@pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> Scripted:
-    handler("AWS::Logs::LogGroup")
-    scripted = Scripted()
-    monkeypatch.setitem(RESOURCE_TYPES, "AWS::CloudFormation::CustomResource", scripted)
-    return scripted
 
 
 def plan(stacks: Stacks, body: dict[str, Any], **options: Any) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from botocore.exceptions import ClientError
 from clients import Door
 from harness import InProcessCloud
 from stacks import Scripted, Stacks, template, thing
-from windtunnel.provision.registry import RESOURCE_TYPES, handler
 
 ALLOW = {"Effect": "Allow", "Action": "Update:*", "Principal": "*", "Resource": "*"}
 
@@ -26,14 +25,6 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcessCloud]:
 @pytest.fixture(scope="module")
 def stacks(cloud: InProcessCloud) -> Stacks:
     return Stacks(Door(cloud))
-
-
-@pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> Scripted:
-    handler("AWS::SQS::Queue")
-    scripted = Scripted()
-    monkeypatch.setitem(RESOURCE_TYPES, "AWS::CloudFormation::CustomResource", scripted)
-    return scripted
 
 
 def policy(**deny: Any) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,35 +10,10 @@ from botocore.exceptions import ClientError
 
 from clients import Door
 from families import Templates, child
-from harness import InProcessCloud, until
+from harness import until
 from stacks import Scripted, Stacks, template, thing
-from windtunnel.provision.registry import RESOURCE_TYPES, handler
 
 GROUP = "AWS::Logs::LogGroup"
-
-
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[InProcessCloud]:
-    with InProcessCloud(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def stacks(door: Door) -> Stacks:
-    return Stacks(door)
-
-
-@pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> Scripted:
-    handler(GROUP)
-    scripted = Scripted()
-    monkeypatch.setitem(RESOURCE_TYPES, "AWS::CloudFormation::CustomResource", scripted)
-    return scripted
-
-
-@pytest.fixture
-def keep(door: Door) -> Templates:
-    return Templates(door)
 
 
 def colours(script: Scripted) -> list[Any]:

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-
-import pytest
 
 from clients import Door
 from harness import InProcessCloud, until
@@ -17,17 +13,6 @@ from stacks import Stacks, template
 from windtunnel.services.cloudformation.answering import Answers
 
 GROUP = "AWS::Logs::LogGroup"
-
-
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[InProcessCloud]:
-    with InProcessCloud(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def stacks(door: Door) -> Stacks:
-    return Stacks(door)
 
 
 def put(cloud: InProcessCloud, address: str, document: dict[str, Any]) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +14,8 @@ from clients import Door
 from harness import InProcessCloud, until
 from stacks import Scripted, Stacks, template, thing
 from windtunnel.kernel.clock import FixedClock
-from windtunnel.provision.registry import RESOURCE_TYPES, handler
 
 GROUP = "AWS::Logs::LogGroup"
-
-
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[InProcessCloud]:
-    with InProcessCloud(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def stacks(door: Door) -> Stacks:
-    return Stacks(door)
-
-
-@pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> Scripted:
-    handler(GROUP)
-    scripted = Scripted()
-    monkeypatch.setitem(RESOURCE_TYPES, "AWS::CloudFormation::CustomResource", scripted)
-    return scripted
 
 
 def group(days: int | None = None, name: str = "") -> dict[str, Any]:

@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from clients import Door
-from harness import InProcessCloud
 from stacks import Stacks
 
 GROUP = "AWS::Logs::LogGroup"
-
-
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[InProcessCloud]:
-    with InProcessCloud(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def stacks(door: Door) -> Stacks:
-    return Stacks(door)
 
 
 def included(location: Any) -> dict[str, Any]:

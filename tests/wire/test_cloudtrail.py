@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,6 @@ from botocore.exceptions import ClientError
 
 from clients import Door
 from harness import ACCOUNT, REGION, InProcessCloud, until
-
-
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[InProcessCloud]:
-    with InProcessCloud(tmp_path) as running:
-        yield running
 
 
 def found(door: Door, **asked: Any) -> list[dict[str, Any]]:

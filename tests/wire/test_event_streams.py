@@ -5,7 +5,6 @@ import struct
 from binascii import crc32
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -126,12 +125,6 @@ class Tail:
         if isinstance(item, AwsError):
             raise item
         return item if item is None else [{"sessionUpdate": {"sessionResults": [{"message": item}]}}]
-
-
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[InProcessCloud]:
-    with InProcessCloud(tmp_path) as running:
-        yield running
 
 
 @pytest.fixture(params=["point", "scan"])

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,12 +19,6 @@ BUS = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/orders"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/Rules"
 EVERYTHING = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
 LONG_AGO, FAR_AHEAD = datetime(2020, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[InProcessCloud]:
-    with InProcessCloud(tmp_path) as running:
-        yield running
 
 
 @pytest.fixture

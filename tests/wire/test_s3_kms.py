@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from clients import Door
-from harness import ACCOUNT, InProcessCloud
+from harness import ACCOUNT
 
 LARGE = b"what nobody may read" * 5000
-
-
-@pytest.fixture()
-def cloud(tmp_path: Path) -> Iterator[InProcessCloud]:
-    with InProcessCloud(tmp_path) as started:
-        yield started
 
 
 @pytest.fixture()

@@ -1,7 +1,5 @@
 """S3 by path and by name, as boto3 makes both: objects, listings, copies, presigned URLs of either version, multipart uploads, trailers."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,12 +15,6 @@ STYLES = [
     pytest.param("http://s3.localhost:4566", "virtual", "mybox.s3.localhost:4566", id="under s3.localhost"),
     pytest.param("https://s3.eu-west-1.amazonaws.com", "virtual", "mybox.s3.eu-west-1.amazonaws.com", id="under AWS's name"),
 ]
-
-
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[InProcessCloud]:
-    with InProcessCloud(tmp_path) as running:
-        yield running
 
 
 @pytest.mark.parametrize("payload", ["when_supported", "when_required"])
