@@ -21,8 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from windtunnel.compute import handshake, tools
-from windtunnel.compute.boots import Boot, boot_of, boots_of, ends_within, guest_alive, supervisor_alive, wait_unlocked
+from windtunnel.compute import ending, handshake, tools
+from windtunnel.compute.boots import Boot, boot_of, boots_of, guest_alive, supervisor_alive, wait_unlocked
 from windtunnel.compute.driver import (
     SANDBOX_ID,
     Exited,
@@ -47,7 +47,6 @@ from windtunnel.compute.watcher import ExitWatcher
 log = logging.getLogger("windtunnel.compute")
 CREATE_SECONDS = 120.0
 START_SECONDS = 60.0
-ASK_AGAIN_SECONDS = 0.1
 _STREAMS: dict[int, Stream] = {frames_file.STDOUT: "stdout", frames_file.STDERR: "stderr"}
 
 
@@ -295,7 +294,7 @@ class SupervisedDriver:
         if exited is not None:
             return exited
         if guest_alive(handle):
-            _signal(handle, signal.SIGKILL)
+            ending.send(handle, signal.SIGKILL)
         order = boot.order()
         if order is not None:
             self._scrub(boot, order)
@@ -406,31 +405,12 @@ class SupervisedDriver:
         return condition if isinstance(condition, Exited) else self._end(boot, known, grace)
 
     def _end(self, boot: Boot, handle: Handle, grace: float) -> Exited:
-        self._end_supervisor(handle, grace)
+        ending.end(handle, grace)
         with self._turn:
             live = self._live.get(boot.key)
         if live is not None:
             live.ended.wait(END_SECONDS)
         return self._settle(boot, handle)
-
-    @staticmethod
-    def _end_supervisor(handle: Handle, grace: float) -> None:
-        """Ask the guest, then kill it, and wait for the supervisor to record that; if it does not, kill it too."""
-        try:
-            shim = os.pidfd_open(handle.shim_pid)
-        except ProcessLookupError:
-            return
-        try:
-            if not supervisor_alive(handle):
-                return
-            if grace > 0 and _asked_to_end(handle, shim, grace):
-                return
-            _signal(handle, signal.SIGKILL)
-            if not ends_within(shim, END_SECONDS):
-                signal.pidfd_send_signal(shim, signal.SIGKILL)
-                ends_within(shim, END_SECONDS)
-        finally:
-            os.close(shim)
 
     def remove(self, sandbox: Handle | str) -> None:
         sandbox_id = sandbox if isinstance(sandbox, str) else sandbox.id
@@ -491,44 +471,3 @@ def _close_all(live: _Live) -> None:
     closers, live.closers = live.closers, []
     for close in closers:
         close()
-
-
-def _asked_to_end(handle: Handle, shim: int, grace: float) -> bool:
-    """SIGTERM, and whether it ended in time. The kernel drops what a PID 1 has no handler for, and one that has just started has none yet."""
-    deadline = time.monotonic() + grace
-    while True:
-        heard = _hears(handle, signal.SIGTERM)
-        _signal(handle, signal.SIGTERM)
-        left = max(0.0, deadline - time.monotonic())
-        if ends_within(shim, left if heard else min(left, ASK_AGAIN_SECONDS)):
-            return True
-        if heard or left == 0:
-            return False
-
-
-def _hears(handle: Handle, number: signal.Signals) -> bool:
-    """Whether the guest's first process has a handler for the signal. What runc has not yet made the guest (its name is `runc:[2:INIT]`
-    until exec) catches every signal, as each Go program does, and tells the guest of none."""
-    try:
-        status = Path(f"/proc/{handle.pid}/status").read_text()
-    except OSError:
-        return True  # it has ended
-    if status.startswith("Name:\trunc:["):
-        return False
-    caught = next((line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:")), "0")
-    return bool(int(caught, 16) >> number - 1 & 1)
-
-
-def _signal(handle: Handle, number: signal.Signals) -> None:
-    """To the guest's first process, if it is still that process."""
-    try:
-        pidfd = os.pidfd_open(handle.pid)
-    except ProcessLookupError:
-        return
-    try:
-        if guest_alive(handle):
-            signal.pidfd_send_signal(pidfd, number)
-    except ProcessLookupError:
-        pass
-    finally:
-        os.close(pidfd)

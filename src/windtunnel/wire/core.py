@@ -11,12 +11,11 @@ import logging
 import random
 import secrets
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
 from hashlib import sha256
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from windtunnel.kernel.audit import Audit
-from windtunnel.kernel.cloud import BlobRange, BlobReader, BlobWriter, Body, Cloud, DamagedBlob
+from windtunnel.kernel.cloud import BlobRange, BlobReader, BlobWriter, Body, DamagedBlob
 from windtunnel.kernel.context import Context, EventStream, RequestInfo, Wait
 from windtunnel.kernel.errors import AwsError, not_built
 from windtunnel.kernel.principal import Credential, Principal
@@ -24,6 +23,7 @@ from windtunnel.kernel.records import Tx
 from windtunnel.kernel.registry import OPERATIONS, RULES, ServiceRules
 from windtunnel.kernel.scope import Scope
 from windtunnel.wire.autherrors import Family, refused
+from windtunnel.wire.backend import Backend
 from windtunnel.wire.bodies import MAX_BODY as MAX_BODY
 from windtunnel.wire.bodies import Stager, is_packed, prove_body, unpacked
 from windtunnel.wire.models import load_service
@@ -57,35 +57,6 @@ class Listening(NamedTuple):
 
     wait: Wait
     heard: asyncio.Future[None]
-
-
-class Backend(Protocol):
-    """What the composition root gives the wire."""
-
-    region: str
-    account: str
-    """Where anonymous callers are, who name neither."""
-
-    @property
-    def cloud(self) -> Cloud: ...
-
-    @property
-    def closing(self) -> bool:
-        """Whether the cloud ends: long polls are answered then."""
-
-    def snapshot(self, account: str, region: str) -> AbstractContextManager[Tx]: ...
-
-    def thread_snapshot(self, account: str, region: str) -> AbstractContextManager[Tx]: ...
-
-    def submit(self, work: Callable[[Tx], Any]) -> asyncio.Future[Any]: ...
-
-    def in_thread(self, work: Callable[[], Any]) -> Awaitable[Any]: ...
-
-    def listen(self, name: str) -> asyncio.Future[None]: ...
-
-    def unlisten(self, name: str, heard: asyncio.Future[None]) -> None: ...
-
-    async def wait_for(self, name: str, timeout: float, heard: asyncio.Future[None] | None = None) -> bool: ...
 
 
 class Core:
