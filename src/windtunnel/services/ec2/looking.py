@@ -154,7 +154,6 @@ def get_console_output(ctx: Context, instance_id: str, dry_run: bool = False, la
 
 
 def console(ctx: Context, instance: Instance) -> bytes:
-
     from windtunnel.compute.driver import Handle
 
     if instance.handle is None or instance.state == "terminated":
